@@ -1,0 +1,38 @@
+"""The compiled kernels.  The table names every formula that has one; the rest runs as array code."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError
+from .backend import Backend
+
+
+def create() -> Backend:
+    """Load the kernels.
+
+    Raises
+    ------
+    BackendError : they are not there
+    """
+    try:
+        from ..kernels import dense, gru, lstm, rnn
+    except ImportError as error:
+        raise BackendError(
+            f"fastrnn: the compiled kernels cannot be loaded ({error}). Reinstall with "
+            "`pip install --force-reinstall fastrnn`, build them in a source tree with "
+            "`python setup.py build_ext --inplace`, or choose the slow array code with "
+            "FASTRNN_BACKEND=reference."
+        ) from error
+
+    def elman(relu: bool) -> Any:
+        return SimpleNamespace(
+            forward=partial(rnn.forward, relu), backward=partial(rnn.backward, relu)
+        )
+
+    kernels = {"rnn_tanh": elman(False), "rnn_relu": elman(True), "lstm": lstm, "gru": gru, "dense": dense}
+    return Backend("cpu", np, kernels)

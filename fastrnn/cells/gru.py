@@ -1,0 +1,94 @@
+"""The GRU (Cho et al. 2014), with the reset gate after the recurrent product (as in cuDNN and PyTorch).
+
+Gate order ``r z n``: reset, update, new.  Forward, h the state before step t::
+
+    (1)  p_t = W_ih x_t + b_ih                          three blocks p_r p_z p_n
+    (2)  q_t = W_hh (m * h_{t-1}) + b_hh                m: dropout mask of the recurrent product, or 1
+    (3)  r, z = sigmoid(p_r + q_r, p_z + q_z)
+    (4)  n = tanh(p_n + r * q_n)                        reset after the product: two biases are needed
+    (5)  h_t = (1 - z) * n + z * h_{t-1}
+    (6)  y_t = h_t
+
+Backward, dh_t the gradient of the loss with respect to h_t::
+
+    (6') dh_t += dy_t
+    (5') dz = dh_t * (h_{t-1} - n),  dn = dh_t * (1 - z),  dh_{t-1} = dh_t * z
+    (4') dp_n = dn * (1 - n^2),  dr = dp_n * q_n,  dq_n = dp_n * r
+    (3') dp_r = dq_r = dr * r (1 - r),  dp_z = dq_z = dz * z (1 - z)
+    (2') dh_{t-1} += m * (W_hh' dq_t),  dW_hh = sum dq_t (m * h_{t-1})',  db_hh = sum dq_t
+    (1') dx_t = W_ih' dp_t,  dW_ih = sum dp_t x_t',  db_ih = sum dp_t
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .cell import (
+    Cell,
+    Params,
+    collect_input,
+    history,
+    init_weights,
+    project,
+    recurrent_input,
+    sigmoid,
+    state_gradients,
+)
+
+
+def init(rng: Any, inputs: int, units: int, dtype: Any) -> Params:
+    """W_ih [3H, I], W_hh [3H, H], b_ih [3H], b_hh [3H]."""
+    biases = {name: np.zeros(3 * units, dtype) for name in ("b_ih", "b_hh")}
+    return {**init_weights(rng, 3, inputs, units, dtype), **biases}
+
+
+def forward(xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
+    """See `fastrnn.cells.cell.Cell`."""
+    W_hh, b_hh = params["W_hh"], params["b_hh"]
+    H = W_hh.shape[1]
+    h = history(xp, s0[0], x.layout.N)
+    gates = project(xp, x, params["W_ih"], params["b_ih"])  # (1)
+    q_n = xp.empty((x.layout.N, H), h.dtype)
+    for before, now, rows in x.layout.walk():
+        n_rows = rows.stop - rows.start
+        a = gates[rows]
+        q = (h[before] if h_mask is None else h[before] * h_mask[:n_rows]) @ W_hh.T + b_hh  # (2)
+        q_n[rows] = q[:, 2 * H :]
+        a[:, : 2 * H] = sigmoid(xp, a[:, : 2 * H] + q[:, : 2 * H])  # (3)
+        r, z = a[:, :H], a[:, H : 2 * H]
+        a[:, 2 * H :] = xp.tanh(a[:, 2 * H :] + r * q[:, 2 * H :])  # (4)
+        h[now] = (1 - z) * a[:, 2 * H :] + z * h[before]  # (5)
+    sT = (h[xp.asarray(x.layout.final)],)
+    return h[x.layout.B :], sT, (x, h, gates, q_n, h_mask) if training else None  # (6)
+
+
+def backward(xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
+    """See `fastrnn.cells.cell.Cell`."""
+    x, h, gates, q_n, h_mask = cache
+    layout, W_hh = x.layout, params["W_hh"]
+    H = W_hh.shape[1]
+    (dh,) = state_gradients(xp, dsT, (h[: layout.B],))
+    dp, dq = xp.empty_like(gates), xp.empty_like(gates)
+    for before, _, rows in reversed(list(layout.walk())):
+        n_rows = rows.stop - rows.start
+        r, z, n = (gates[rows, k * H : (k + 1) * H] for k in range(3))
+        if dy is not None:
+            dh[:n_rows] += dy[rows]  # (6')
+        d = dh[:n_rows]
+        dp_n = d * (1 - z) * (1 - n**2)  # (5'), (4')
+        dp[rows, :H] = dp_n * q_n[rows] * r * (1 - r)  # (4'), (3')
+        dp[rows, H : 2 * H] = d * (h[before] - n) * z * (1 - z)  # (5'), (3')
+        dp[rows, 2 * H :] = dp_n
+        dq[rows] = dp[rows]
+        dq[rows, 2 * H :] = dp_n * r  # (4')
+        back = dq[rows] @ W_hh  # (2')
+        dh[:n_rows] = d * z + (back if h_mask is None else back * h_mask[:n_rows])
+    dx, dW_ih = collect_input(xp, x, params["W_ih"], dp)
+    dW_hh = dq.T @ recurrent_input(xp, h, layout, h_mask)
+    dparams = {"W_ih": dW_ih, "W_hh": dW_hh, "b_ih": dp.sum(axis=0), "b_hh": dq.sum(axis=0)}
+    return dx, (dh,), dparams
+
+
+GRU = Cell("gru", "rzn", ("h",), init, forward, backward)

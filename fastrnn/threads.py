@@ -1,0 +1,170 @@
+"""How many threads a call may use, and the two ways threads go wrong: forks and BLAS workers.
+
+The count never changes a result: work is cut by shapes alone and threads only pick the pieces.
+It is, in this order: the ``threads=`` argument, the innermost `threads` context, `set_num_threads`,
+``FASTRNN_NUM_THREADS``, ``OMP_NUM_THREADS``, the CPUs this process may use (affinity and cgroup quota).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_context: ContextVar[int | None] = ContextVar("fastrnn_threads", default=None)
+_default: int | None = None
+_forked = False
+_warned = False
+
+
+def _check(n: Any, name: str) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"fastrnn: {name} must be a whole number of at least 1, got {n!r}.")
+    return n
+
+
+def _from_environment(name: str) -> int | None:
+    text = os.environ.get(name, "").split(",")[0].strip()
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        if name.startswith("FASTRNN"):
+            raise ValueError(
+                f"fastrnn: {name} must be a whole number of at least 1, got {text!r}. Correct or unset it."
+            )
+        return None  # OMP_NUM_THREADS belongs to others; OpenMP itself ignores what it cannot read.
+    return int(text)
+
+
+@lru_cache(maxsize=1)
+def available_cpus() -> int:
+    """CPUs this process may use: its affinity, cut by the quota of its cgroup (version 2 or 1)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        base = Path("/sys/fs/cgroup/cpu")
+        try:
+            quota = (base / "cpu.cfs_quota_us").read_text().strip()
+            period = (base / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return cpus
+    if quota.isdigit() and int(quota) > 0:
+        cpus = min(cpus, max(1, -(-int(quota) // int(period))))
+    return cpus
+
+
+def get_num_threads(threads: int | None = None) -> int:
+    """The thread count of a call that was given the argument `threads`."""
+    if _forked:
+        _warn_forked()
+        return 1
+    if threads is not None:
+        return _check(threads, "threads")
+    chosen = _context.get() or _default
+    if chosen is None:
+        chosen = _from_environment("FASTRNN_NUM_THREADS") or _from_environment("OMP_NUM_THREADS")
+    return chosen or available_cpus()
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set the thread count of this process; None returns to the environment's.
+
+    Raises
+    ------
+    ValueError : n is not a whole number of at least 1
+    """
+    global _default
+    _default = None if n is None else _check(n, "the number of threads")
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Use `n` threads inside the block, in this thread or task only.
+
+    >>> import fastrnn as fr
+    >>> with fr.threads(1):
+    ...     fr.get_num_threads()
+    1
+    """
+    token = _context.set(_check(n, "threads"))
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+# An OpenMP runtime whose team was started by the parent waits in a forked child for threads that do not
+# exist.  One thread always works.
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+    _blas.renew()
+
+
+def _warn_forked() -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            "fastrnn runs on one thread in a forked process. Start workers with the 'spawn' or "
+            "'forkserver' method to use more.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+class _SingleThreadedBlas:
+    """Holds every BLAS of the process to one thread while at least one caller is inside.
+
+    All parallelism is ours: BLAS workers would spin for a tenth of a second after each call and steal the
+    cores.  The limit is process-wide, so it is counted: the first one in sets it, the last one out
+    restores it.
+    """
+
+    def __init__(self) -> None:
+        self.controller: Any = None
+        self.renew()
+
+    def renew(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                if self.controller is None:
+                    # scipy's BLAS must be loaded before the controller looks for libraries.
+                    import scipy.linalg.cython_blas  # noqa: F401
+                    from threadpoolctl import ThreadpoolController
+
+                    self.controller = ThreadpoolController().select(user_api="blas")
+                self.limiter = self.controller.limit(limits=1)
+            self.inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.limiter.restore_original_limits()
+                self.limiter = None
+
+
+_blas = _SingleThreadedBlas()
+
+
+def single_threaded_blas() -> _SingleThreadedBlas:
+    """A context in which BLAS uses one thread; cheap to enter again inside itself."""
+    return _blas
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
