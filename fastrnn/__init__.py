@@ -1,7 +1,47 @@
-"""fastrnn: recurrent networks on CPUs."""
+"""fastrnn: recurrent networks and autoencoders on CPUs, trained and run by Cython over BLAS and OpenMP.
 
-from . import functional
+>>> import numpy as np, fastrnn as fr
+>>> model = fr.Sequential([fr.OneHot(50), fr.LSTM(16), fr.Dense(50, activation="softmax")], seed=0)
+>>> model.predict(np.array([[3, 1, 4, 1, 5]])).shape
+(1, 50)
+"""
+
+from . import callbacks, functional, initializers, losses, metrics, optimizers, schedules
 from ._version import __version__
+from .autoencoder import Autoencoder, SequenceAutoencoder
 from .backends import get_backend, use_backend
+from .cells import Cell
+from .config import show_config
 from .errors import BackendError, DtypeError, ModelFormatError, NonFiniteError, ShapeError
+from .layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    ActivityRegularization,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    GaussianNoise,
+    Input,
+    Layer,
+    Masking,
+    OneHot,
+    Recurrent,
+    RepeatVector,
+    SimpleRNN,
+    TimeDistributed,
+)
+from .loading import load
+from .model import Sequential
 from .threads import get_num_threads, set_num_threads, threads
+
+__all__ = [
+    "GRU", "LSTM", "RNN", "Activation", "ActivityRegularization", "Autoencoder", "BackendError",
+    "Bidirectional", "Cell", "Dense", "Dropout", "DtypeError", "Embedding", "GaussianNoise", "Input",
+    "Layer", "Masking", "ModelFormatError", "NonFiniteError", "OneHot", "Recurrent", "RepeatVector",
+    "Sequential", "SequenceAutoencoder", "ShapeError", "SimpleRNN", "TimeDistributed", "__version__",
+    "callbacks", "functional", "get_backend", "get_num_threads", "initializers", "load", "losses",
+    "metrics", "optimizers", "schedules", "set_num_threads", "show_config", "threads", "use_backend",
+]  # fmt: skip

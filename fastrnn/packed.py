@@ -137,7 +137,8 @@ class Layout:
         starts = [0, *(self.B + self.offsets).tolist()]
         for t, n in enumerate(self.steps.tolist()):
             first = starts[t + 1] - self.B
-            yield slice(starts[t], starts[t] + n), slice(first + self.B, first + self.B + n), slice(first, first + n)
+            after = first + self.B
+            yield slice(starts[t], starts[t] + n), slice(after, after + n), slice(first, first + n)
 
     def select(self, keep: np.ndarray) -> tuple[Layout, np.ndarray]:
         """The layout with only the rows where `keep` (bool [N]) is True, and those rows' old indices."""
@@ -170,15 +171,18 @@ class Packed:
     layout : Layout
     sequence : whether rows are time steps (True) or one vector per sequence
     depth : the width of one-hot rows given as ids, else None
+    states : the final states [B, H] in the caller's order, where a layer returns them
     """
 
     rows: Any
     layout: Layout
     sequence: bool = True
     depth: int | None = None
+    states: tuple[Any, ...] | None = None
 
     def with_rows(self, rows: Any) -> Packed:
-        return replace(self, rows=rows, depth=None)
+        """The same layout with other, materialised rows."""
+        return replace(self, rows=rows, depth=None, states=None)
 
     def reverse(self) -> Packed:
         """Every sequence from its last step to its first."""

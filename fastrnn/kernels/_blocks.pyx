@@ -27,3 +27,19 @@ def state_gradients(dsT, count, shape, dtype):
 def contiguous(params, *names):
     """The named parameters in C order."""
     return [np.ascontiguousarray(params[name]) for name in names]
+
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define FASTRNN_OPENMP 1
+    #else
+    #define FASTRNN_OPENMP 0
+    #endif
+    """
+    int FASTRNN_OPENMP
+
+
+def built_with_openmp():
+    """Whether the kernels can use more than one thread."""
+    return FASTRNN_OPENMP == 1

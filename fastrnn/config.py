@@ -1,0 +1,92 @@
+"""What this installation is made of."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from ._version import __version__
+from .backends import get_backend
+from .errors import BackendError
+from .threads import available_cpus, get_num_threads
+
+
+def config() -> dict[str, Any]:
+    """Versions, processor, threads, BLAS and backends, JSON-able."""
+    import scipy.linalg.cython_blas  # noqa: F401  the BLAS that the kernels call
+    from threadpoolctl import threadpool_info
+
+    backends = {}
+    for name in ("cpu", "reference", "cupy"):
+        try:
+            get_backend(name)
+            backends[name] = "ready"
+        except BackendError as error:
+            backends[name] = str(error)
+    blas = [
+        {k: info.get(k) for k in ("internal_api", "version", "architecture", "num_threads")}
+        for info in threadpool_info()
+        if info["user_api"] == "blas"
+    ]
+    optional = ("tqdm", "matplotlib", "sklearn", "cupy", "torch", "onnxruntime", "h5py")
+    return {
+        "fastrnn": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": metadata.version("scipy"),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": available_cpus(),
+        "threads": get_num_threads(),
+        "openmp": _openmp(),
+        "blas": blas,
+        "backend": get_backend().name,
+        "backends": backends,
+        "optional": {name: importlib.util.find_spec(name) is not None for name in optional},
+        "environment": {
+            k: os.environ[k]
+            for k in ("FASTRNN_BACKEND", "FASTRNN_NUM_THREADS", "OMP_NUM_THREADS")
+            if k in os.environ
+        },
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _openmp() -> bool:
+    try:
+        from .kernels._blocks import built_with_openmp
+    except ImportError:
+        return False
+    return bool(built_with_openmp())
+
+
+def show_config(file: Any = None) -> None:
+    """Print what `config` finds."""
+    out = file or sys.stdout
+    for key, value in config().items():
+        if isinstance(value, dict):
+            print(f"{key}:", file=out)
+            for k, v in value.items():
+                print(f"  {k}: {v}", file=out)
+        elif isinstance(value, list):
+            print(f"{key}:", file=out)
+            for item in value:
+                print("  " + ", ".join(f"{k} {v}" for k, v in item.items()), file=out)
+        else:
+            print(f"{key}: {value}", file=out)

@@ -1,0 +1,47 @@
+"""Layers.  `CLASSES` is the explicit table from which saved models are rebuilt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import unknown
+from .activation import Activation, ActivityRegularization
+from .base import Layer, Shape
+from .bidirectional import Bidirectional
+from .dense import Dense
+from .dropout import Dropout, GaussianNoise
+from .embedding import Embedding, OneHot
+from .input import Input
+from .masking import Masking
+from .noise import Noise
+from .recurrent import GRU, LSTM, RNN, Recurrent
+from .repeat import RepeatVector, TimeDistributed
+
+SimpleRNN = RNN
+
+CLASSES: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        Activation, ActivityRegularization, Bidirectional, Dense, Dropout, Embedding, GRU, GaussianNoise,
+        Input, LSTM, Masking, OneHot, RNN, Recurrent, RepeatVector, TimeDistributed,
+    )  # fmt: skip
+}
+
+
+def from_description(description: Any, cells: dict[str, Any] | None = None) -> Layer:
+    """The unbuilt layer of ``{"class": ..., "config": {...}}``; `cells` holds users' own cells by name."""
+    name, config = description["class"], dict(description["config"])
+    if name not in CLASSES:
+        raise unknown("fastrnn", "layer class", name, tuple(CLASSES))
+    if "layer" in config:
+        config["layer"] = from_description(config["layer"], cells)
+    if name == "Recurrent" and config.get("cell") in (cells or {}):
+        config["cell"] = (cells or {})[config["cell"]]
+    return CLASSES[name].from_config(config)
+
+
+__all__ = [
+    "CLASSES", "GRU", "LSTM", "RNN", "Activation", "ActivityRegularization", "Bidirectional", "Dense", "Dropout",
+    "Embedding",     "GaussianNoise", "Input", "Layer", "Masking", "Noise", "OneHot", "Recurrent", "RepeatVector", "Shape",
+    "SimpleRNN", "TimeDistributed", "from_description",
+]  # fmt: skip

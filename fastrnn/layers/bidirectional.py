@@ -1,0 +1,111 @@
+"""Two recurrences over the same sequence, one from each end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..backends import Backend
+from ..errors import sentence, unknown
+from ..packed import Packed
+from .base import Layer, Shape
+from .noise import Noise
+from .recurrent import Recurrent
+
+MERGES = ("concat", "sum", "mul", "ave")
+
+
+class Bidirectional(Layer):
+    """Run `layer` and a second copy of it backwards in time, and merge their outputs.
+
+    Parameters
+    ----------
+    layer : a recurrent layer; the copy has the same configuration and weights of its own
+    merge_mode : "concat" (2H features), "sum", "mul" or "ave"
+
+    Each sequence runs backwards from its own last step.  With return_sequences the backward outputs are given
+    in input order; without, the output is both final states.
+
+    >>> import numpy as np, fastrnn as fr
+    >>> model = fr.Sequential([fr.Bidirectional(fr.GRU(3))], seed=0)
+    >>> model.predict([np.zeros((5, 2), "float32"), np.zeros((2, 2), "float32")]).shape
+    (2, 6)
+    """
+
+    takes_one_hot = True
+
+    def __init__(self, layer: Recurrent, merge_mode: str = "concat", name: str | None = None) -> None:
+        super().__init__(name)
+        if not isinstance(layer, Recurrent):
+            expected = "a recurrent layer, for example LSTM(64)"
+            raise TypeError(sentence("Bidirectional", "layer", expected, layer))
+        if merge_mode not in MERGES:
+            raise unknown("Bidirectional", "merge_mode", merge_mode, MERGES)
+        for option in ("return_state", "go_backwards", "stateful"):
+            if getattr(layer, option):
+                raise ValueError(sentence("Bidirectional", option, "False in the layer inside", "True"))
+        self.merge_mode = merge_mode
+        self.forward_layer = layer
+        self.backward_layer = type(layer).from_config({**layer.config(), **self._own_cell(layer)})
+        self.forward_layer.name, self.backward_layer.name = "forward", "backward"
+
+    @staticmethod
+    def _own_cell(layer: Recurrent) -> dict[str, Any]:
+        return {"cell": layer.cell} if type(layer) is Recurrent else {}
+
+    def layers(self) -> tuple[Layer, ...]:
+        return self.forward_layer, self.backward_layer
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any, backend: Backend) -> Shape:
+        for layer in self.layers():
+            layer.build(in_shape, rng, dtype, backend)
+        return super().build(in_shape, rng, dtype, backend)
+
+    def shape(self, in_shape: Shape) -> Shape:
+        inner = self.forward_layer.shape(in_shape)
+        width = inner.width * (2 if self.merge_mode == "concat" else 1)
+        return Shape((width,), inner.sequence, inner.length)
+
+    def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
+        xp = self.backend.xp
+        self.forward_layer.index, self.backward_layer.index = 2 * self.index, 2 * self.index + 1
+        one, one_cache = self.forward_layer.forward(x, noise)
+        two, two_cache = self.backward_layer.forward(x.reverse(), noise)
+        a, b = one.rows, two.rows
+        if two.sequence:
+            b = b[xp.asarray(x.layout.reversal)]
+        if self.merge_mode == "concat":
+            rows = xp.concatenate([a, b], axis=1)
+        elif self.merge_mode == "mul":
+            rows = a * b
+        else:
+            rows = a + b
+            if self.merge_mode == "ave":
+                rows *= 0.5
+        cache = (one_cache, two_cache, a, b, x.layout) if noise is not None else None
+        return replace(one, rows=rows), cache
+
+    def backward(self, cache: Any, dy: Any) -> Any:
+        one_cache, two_cache, a, b, layout = cache
+        if self.merge_mode == "concat":
+            H = dy.shape[1] // 2
+            da, db = dy[:, :H], dy[:, H:]
+        elif self.merge_mode == "mul":
+            da, db = dy * b, dy * a
+        else:
+            da = db = dy * 0.5 if self.merge_mode == "ave" else dy
+        flip = self.backend.xp.asarray(layout.reversal)
+        if self.forward_layer.return_sequences:
+            db = db[flip]
+        dx = self.forward_layer.backward(one_cache, da)
+        back = self.backward_layer.backward(two_cache, db)
+        return None if dx is None else dx + back[flip]
+
+    def config(self) -> dict[str, Any]:
+        inner = {"class": type(self.forward_layer).__name__, "config": self.forward_layer.config()}
+        return {**super().config(), "layer": inner, "merge_mode": self.merge_mode}
+
+    def __str__(self) -> str:
+        return f"Bidirectional({self.forward_layer})"

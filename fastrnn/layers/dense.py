@@ -1,0 +1,121 @@
+"""The dense layer: y = f(x W' + b) on the last axis of anything.
+
+Backward: da = f'(a) dy, dx = da W, dW = da' x, db = sum of da over rows.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from ..packed import Packed
+from .activation import FUNCTIONS, check_activation
+from .base import Layer, Shape, check_units
+from .noise import Noise
+
+_IN_KERNEL = ("linear", "relu", "tanh", "sigmoid")
+
+
+def forward(xp: Any, params: dict[str, Any], x: Packed, activation: str) -> Any:
+    """y [N, U] for rows x [N, I] (or one-hot ids [N])."""
+    if x.depth is not None:
+        a = params["W"].T[xp.asarray(x.rows)] + params["b"]
+    else:
+        a = x.rows @ params["W"].T + params["b"]
+    return FUNCTIONS[activation][0](xp, a)
+
+
+def backward(xp: Any, params: dict[str, Any], x: Packed, activation: str, y: Any, dy: Any) -> Any:
+    """(dx [N, I] or None for one-hot rows, {"W": dW, "b": db})."""
+    da = FUNCTIONS[activation][1](xp, y, dy)
+    if x.depth is not None:
+        dW = xp.zeros_like(params["W"])
+        xp.add.at(dW.T, xp.asarray(x.rows), da)
+        return None, {"W": dW, "b": da.sum(axis=0)}
+    return da @ params["W"], {"W": da.T @ x.rows, "b": da.sum(axis=0)}
+
+
+FORMULA = SimpleNamespace(name="dense", forward=forward, backward=backward)
+
+
+class Dense(Layer):
+    """y = f(x W' + b), W [units, inputs], b [units], on the last axis.
+
+    Parameters
+    ----------
+    units : size of the output's last axis
+    activation : None, "relu", "tanh", "sigmoid", "softmax", "softplus" or "elu"
+    kernel_initializer, bias_initializer : names, objects of `fastrnn.initializers`, or functions
+
+    >>> import numpy as np, fastrnn as fr
+    >>> fr.Sequential([fr.Dense(4)], seed=0).predict(np.ones((2, 3), "float32")).shape
+    (2, 4)
+    """
+
+    rowwise = True
+    takes_one_hot = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.units = units
+        self.units = check_units("Dense", "units", units)
+        self.activation = check_activation(str(self), activation)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
+        return {
+            "W": self.kernel_initializer(rng, (self.units, in_shape.width), dtype),
+            "b": self.bias_initializer(rng, (self.units,), dtype),
+        }
+
+    def shape(self, in_shape: Shape) -> Shape:
+        return Shape((*in_shape.features[:-1], self.units), in_shape.sequence, in_shape.length)
+
+    def forward(self, x: Packed, noise: Noise | None, logits: bool = False) -> tuple[Packed, Any]:
+        activation = "linear" if logits else self.activation
+        flat = x if x.depth is not None else x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
+        inside = activation if activation in _IN_KERNEL else "linear"
+        y = self.backend.run(FORMULA, "forward", self.params, flat, inside)
+        if inside != activation:
+            y = FUNCTIONS[activation][0](self.backend.xp, y)
+        shape = x.rows.shape if x.depth is None else (len(x.rows), x.depth)
+        out = x.with_rows(y.reshape((*shape[:-1], self.units)))
+        return out, (flat, shape, inside, activation, y) if noise is not None else None
+
+    def backward(self, cache: Any, dy: Any) -> Any:
+        flat, shape, inside, activation, y = cache
+        dy = dy.reshape(-1, self.units)
+        if inside != activation:
+            dy = FUNCTIONS[activation][1](self.backend.xp, y, dy)
+        dx, grads = self.backend.run(FORMULA, "backward", self.params, flat, inside, y, dy)
+        self.add_grads(grads)
+        return None if dx is None else dx.reshape(shape)
+
+    def flops(self) -> int:
+        assert self.in_shape is not None
+        rows = int(np.prod(self.in_shape.features[:-1], dtype=np.int64))
+        product = self.units if self.in_shape.one_hot else 2 * self.units * self.in_shape.width
+        return rows * (product + self.units)
+
+    def config(self) -> dict[str, Any]:
+        return {
+            **super().config(),
+            "units": self.units,
+            "activation": self.activation,
+            "kernel_initializer": self.kernel_initializer.config(),
+            "bias_initializer": self.bias_initializer.config(),
+        }
+
+    def __str__(self) -> str:
+        return f"Dense(units={self.units})"

@@ -1,0 +1,267 @@
+"""Recurrent layers: a cell run over the packed batch, with Keras' arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from ..backends import Backend
+from ..cells import CELLS, Cell
+from ..errors import ShapeError, sentence, unknown
+from ..packed import Packed
+from .base import Layer, Shape, check_rate, check_units
+from .noise import Noise
+
+
+class Recurrent(Layer):
+    """Any recurrent cell as a layer.
+
+    Parameters
+    ----------
+    units : H, the size of the state
+    cell : the name of a built-in cell ("rnn_tanh", "rnn_relu", "lstm", "gru") or your own `fastrnn.Cell`
+    return_sequences : give y [B, T, H] instead of the last state [B, H]
+    return_state : give (y, *states) from `predict`; only for the last layer of a model
+    go_backwards : run over the reversed sequence, and give y in that order (as Keras)
+    stateful : start each batch from the states in which the previous one ended
+    dropout : share of inputs dropped, the same ones at every step of a sequence
+    recurrent_dropout : likewise for the state on its way into the recurrent product
+        (Gal and Ghahramani 2016); the state that is carried on is not touched
+    kernel_initializer, recurrent_initializer, bias_initializer : None leaves it to the cell (Glorot uniform,
+        orthogonal gate by gate, zeros)
+
+    A sequence of length 0 gives its initial state.
+    """
+
+    takes_one_hot = True
+
+    def __init__(
+        self,
+        units: int,
+        cell: str | Cell,
+        *,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        kernel_initializer: Any = None,
+        recurrent_initializer: Any = None,
+        bias_initializer: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.units = units
+        self.units = check_units(owner, "units", units)
+        if isinstance(cell, str):
+            if cell not in CELLS:
+                raise unknown(owner, "cell", cell, tuple(CELLS))
+            cell = CELLS[cell]
+        elif cell.name in CELLS and CELLS[cell.name] is not cell:
+            taken = ", ".join(CELLS)
+            raise ValueError(sentence(owner, "cell.name", f"other than {taken}", repr(cell.name)))
+        self.cell = cell
+        self.return_sequences = bool(return_sequences)
+        self.return_state = bool(return_state)
+        self.go_backwards = bool(go_backwards)
+        self.stateful = bool(stateful)
+        self.dropout = check_rate(owner, "dropout", dropout)
+        self.recurrent_dropout = check_rate(owner, "recurrent_dropout", recurrent_dropout)
+        self.initializers = {
+            prefix: None if given is None else initializers.get(given)
+            for prefix, given in (
+                ("W_ih", kernel_initializer),
+                ("W_hh", recurrent_initializer),
+                ("b", bias_initializer),
+            )
+        }
+        self.state: tuple[Any, ...] | None = None
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any, backend: Backend) -> Shape:
+        if not in_shape.sequence or len(in_shape.features) != 1:
+            if not in_shape.ids:
+                advice = "A recurrence reads one vector a step: give x as [B, T, features]."
+                raise ShapeError(sentence(str(self), "input", "[B, T, I]", str(in_shape), advice))
+        if in_shape.one_hot and self.dropout:
+            advice = "Use recurrent_dropout, or Embedding followed by Dropout."
+            raise ValueError(sentence(str(self), "dropout", "0 on one-hot input", self.dropout, advice))
+        return super().build(in_shape, rng, dtype, backend)
+
+    def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
+        params = self.cell.init(rng, in_shape.width, self.units, dtype)
+        for name, array in params.items():
+            prefix = "b" if name.startswith("b") else name
+            initializer = self.initializers.get(prefix)
+            if initializer is None:
+                continue
+            if array.ndim == 2 and prefix == "W_hh":
+                blocks = [initializer(rng, (self.units, self.units), dtype) for _ in self.cell.gates]
+                params[name] = np.concatenate(blocks)
+            else:
+                params[name] = initializer(rng, array.shape, dtype)
+        return params
+
+    def shape(self, in_shape: Shape) -> Shape:
+        return Shape((self.units,), self.return_sequences, in_shape.length if self.return_sequences else None)
+
+    def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
+        xp, layout = self.backend.xp, x.layout
+        in_mask = None
+        if noise is not None and self.dropout:
+            width = x.rows.shape[1]
+            in_mask = noise.dropout(
+                xp, 2 * self.index, layout.order, None, width, self.dropout, self.dtype
+            )[xp.asarray(layout.sequence)]
+            x = x.with_rows(x.rows * in_mask)
+        masks = []
+        if noise is not None and self.recurrent_dropout:
+            masks = [
+                noise.dropout(
+                    xp, 2 * self.index + 1, layout.order, None, self.units, self.recurrent_dropout, self.dtype
+                )
+            ]
+        if self.go_backwards:
+            x = x.reverse()
+        s0 = self._initial(layout)
+        y, sT, content = self.backend.run(
+            self.cell, "forward", self.params, x, s0, noise is not None, *masks
+        )
+        back = xp.asarray(layout.inverse_order)
+        states = tuple(s[back] for s in sT) if self.stateful or self.return_state else None
+        if self.stateful:
+            self.state = states
+        out = Packed(
+            y if self.return_sequences else sT[0],
+            layout,
+            self.return_sequences,
+            states=states if self.return_state else None,
+        )
+        return out, (content, in_mask, layout) if noise is not None else None
+
+    def _initial(self, layout: Any) -> tuple[Any, ...]:
+        xp = self.backend.xp
+        if self.state is None:
+            return tuple(xp.zeros((layout.B, self.units), self.dtype) for _ in self.cell.states)
+        if len(self.state[0]) != layout.B:
+            advice = "A stateful layer needs the same batch size in every call; reset_states() starts anew."
+            expected = f"{len(self.state[0])} sequences, as in the previous batch"
+            raise ShapeError(sentence(str(self), "the batch", expected, str(layout.B), advice))
+        order = xp.asarray(layout.order)
+        return tuple(s[order] for s in self.state)
+
+    def backward(self, cache: Any, dy: Any) -> Any:
+        content, in_mask, layout = cache
+        dsT = None if self.return_sequences else (dy, *(None for _ in self.cell.states[1:]))
+        rows = dy if self.return_sequences else None
+        dx, _, grads = self.backend.run(self.cell, "backward", self.params, content, rows, dsT)
+        self.add_grads(grads)
+        if dx is None:
+            return None
+        if self.go_backwards:
+            dx = dx[self.backend.xp.asarray(layout.reversal)]
+        return dx if in_mask is None else dx * in_mask
+
+    def reset_states(self) -> None:
+        self.state = None
+
+    def flops(self) -> int:
+        assert self.in_shape is not None
+        G = len(self.cell.gates) * self.units
+        project = G if self.in_shape.one_hot else 2 * G * self.in_shape.width
+        return project + 2 * G * self.units + 2 * G  # the activations counted as two each
+
+    def config(self) -> dict[str, Any]:
+        given = {
+            "kernel_initializer": self.initializers["W_ih"],
+            "recurrent_initializer": self.initializers["W_hh"],
+            "bias_initializer": self.initializers["b"],
+        }
+        return {
+            **super().config(),
+            "units": self.units,
+            "cell": self.cell.name,
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            **{k: None if v is None else v.config() for k, v in given.items()},
+        }
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}(units={self.units})"
+
+
+class RNN(Recurrent):
+    """The vanilla recurrent layer, h_t = f(W_ih x_t + W_hh h_{t-1} + b); `SimpleRNN` is the same.
+
+    `activation` is "tanh" or "relu"; the other arguments are those of `Recurrent`.
+
+    >>> import numpy as np, fastrnn as fr
+    >>> model = fr.Sequential([fr.RNN(3, return_sequences=True)], seed=0)
+    >>> model.predict(np.zeros((2, 5, 4), "float32")).shape
+    (2, 5, 3)
+    """
+
+    def __init__(self, units: int, activation: str = "tanh", **options: Any) -> None:
+        if activation not in ("tanh", "relu"):
+            raise unknown("RNN", "activation", activation, ("tanh", "relu"))
+        super().__init__(units, f"rnn_{activation}", **options)
+        self.activation = activation
+
+    def config(self) -> dict[str, Any]:
+        config = super().config()
+        del config["cell"]
+        return {**config, "activation": self.activation}
+
+
+class LSTM(Recurrent):
+    """The LSTM layer; gate order i f g o.  Arguments: those of `Recurrent`, and `unit_forget_bias`.
+
+    unit_forget_bias : add 1 to the forget gate's bias, so that it starts open
+
+    >>> import numpy as np, fastrnn as fr
+    >>> model = fr.Sequential([fr.LSTM(3, return_state=True)], seed=0)
+    >>> y, h, c = model.predict(np.zeros((2, 5, 4), "float32"))
+    >>> y.shape, c.shape
+    ((2, 3), (2, 3))
+    """
+
+    def __init__(self, units: int, *, unit_forget_bias: bool = True, **options: Any) -> None:
+        super().__init__(units, "lstm", **options)
+        self.unit_forget_bias = bool(unit_forget_bias)
+
+    def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
+        params = super().make_params(in_shape, rng, dtype)
+        forget = params["b"][self.units : 2 * self.units]
+        if self.initializers["b"] is None:
+            forget[:] = 0
+        forget += self.unit_forget_bias
+        return params
+
+    def config(self) -> dict[str, Any]:
+        config = super().config()
+        del config["cell"]
+        return {**config, "unit_forget_bias": self.unit_forget_bias}
+
+
+class GRU(Recurrent):
+    """The GRU layer, reset after the recurrent product; gate order r z n.  Arguments: those of `Recurrent`.
+
+    >>> import numpy as np, fastrnn as fr
+    >>> fr.Sequential([fr.GRU(3)], seed=0).predict(np.zeros((2, 5, 4), "float32")).shape
+    (2, 3)
+    """
+
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(units, "gru", **options)
+
+    def config(self) -> dict[str, Any]:
+        config = super().config()
+        del config["cell"]
+        return config

@@ -1,0 +1,31 @@
+"""`fastrnn.load`: a saved model of any kind, back as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .autoencoder import Autoencoder, SequenceAutoencoder
+from .model import Sequential, load_model
+
+KINDS: dict[str, Any] = {"Autoencoder": Autoencoder, "SequenceAutoencoder": SequenceAutoencoder}
+
+
+def load(path: Any, *, backend: str | None = None, cells: dict[str, Any] | None = None) -> Any:
+    """Read what `save` wrote: a Sequential, an Autoencoder or a SequenceAutoencoder.
+
+    Parameters
+    ----------
+    path : the file
+    backend : as in `Sequential`
+    cells : users' own cells of the model, by name
+
+    Raises
+    ------
+    ModelFormatError : the file is truncated, edited, or no fastrnn model
+    FileNotFoundError
+    """
+    model, description = load_model(path, backend, cells)
+    kind = description["kind"]
+    if kind == Sequential.kind:
+        return model
+    return KINDS[kind].restore(path, model, description)

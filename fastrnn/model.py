@@ -1,0 +1,403 @@
+"""The model: layers in a row, with the batch-first door and the arguments Keras users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import losses, metrics, optimizers, serialization, training
+from .backends import get_backend
+from .batches import Inputs, Targets
+from .errors import FLOATS, DtypeError, ModelFormatError, ShapeError, sentence
+from .layers import Input, Layer, Noise, Shape, from_description
+from .packed import Packed, unpack, unpack_list
+from .threads import single_threaded_blas
+
+
+class Sequential:
+    """Layers in a row.
+
+    Parameters
+    ----------
+    layers : list of layers; it is built at the first data, or at once where the first is `Input`
+    seed : int, `numpy.random.Generator` or None (from the operating system).  Weights, shuffling and dropout
+        follow from it alone: the same seed gives the same bits for any number of threads
+    dtype : "float32" or "float64", of weights and data
+    backend : "cpu", "reference" or "cupy"; None takes the one chosen by `use_backend`
+
+    >>> import numpy as np, fastrnn as fr
+    >>> x = np.random.default_rng(0).standard_normal((64, 10, 3)).astype("float32")
+    >>> y = (x.sum(axis=(1, 2)) > 0).astype("int64")
+    >>> model = fr.Sequential([fr.LSTM(8), fr.Dense(2, activation="softmax")], seed=0)
+    >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    >>> history = model.fit(x, y, epochs=3, batch_size=16, verbose=0)
+    >>> len(history.history["loss"])
+    3
+    >>> model.predict(x[:2]).shape
+    (2, 2)
+    """
+
+    kind = "Sequential"
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] = (),
+        *,
+        seed: int | np.random.Generator | None = None,
+        dtype: Any = "float32",
+        backend: str | None = None,
+    ) -> None:
+        self.backend = get_backend(backend)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in FLOATS:
+            raise DtypeError(sentence("Sequential", "dtype", "float32 or float64", str(dtype)))
+        self.seed = _seed(seed)
+        self.layers: list[Layer] = []
+        self.optimizer: optimizers.Optimizer | None = None
+        self.loss: losses.Loss | None = None
+        self.metrics: list[metrics.Metric] = []
+        self.epochs_done = 0
+        self.steps_done = 0
+        self.stop_training = False
+        self.history: Any = None
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer; the model must not be built yet."""
+        if not isinstance(layer, Layer):
+            raise TypeError(sentence("Sequential", "layer", "a layer such as LSTM(64)", layer))
+        if self.layers and self.layers[-1].built:
+            raise RuntimeError("Sequential: add every layer before the model is built.")
+        if any(layer is other for other in self.layers):
+            raise ValueError(f"Sequential: {layer} is in the model already; make a second one.")
+        if isinstance(layer, Input) and self.layers:
+            raise ValueError("Sequential: Input must be the first layer.")
+        taken = {other.name for other in self.layers}
+        base, k = layer.name, 1
+        while layer.name in taken:
+            layer.name, k = f"{base}_{k}", k + 1
+        self.layers.append(layer)
+        if isinstance(layer, Input) or isinstance(self.layers[0], Input):
+            self._try_build()
+
+    # -- building ---------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        return bool(self.layers) and all(layer.built for layer in self.layers)
+
+    def _try_build(self) -> None:
+        """Layers behind an Input are built as they come, so that errors name the line that is wrong."""
+        shape = self.layers[0].declared if isinstance(self.layers[0], Input) else None
+        for layer in self.layers:
+            if not layer.built:
+                assert shape is not None
+                self._build_layer(layer, shape)
+            shape = layer.out_shape
+
+    def _build_layer(self, layer: Layer, shape: Shape) -> None:
+        index = self.layers.index(layer)
+        previous = self.layers[index - 1] if index else None
+        if previous is not None and getattr(previous, "return_state", False):
+            raise ValueError(f"{previous}: return_state is for the last layer of a model.")
+        layer.index = 16 * index  # leaves room for the layers inside
+        # Each layer draws from a stream of its own: adding a layer does not change those before it.
+        with single_threaded_blas():
+            layer.build(shape, np.random.default_rng([self.seed, index]), self.dtype, self.backend)
+
+    def build(self, shape: Shape | Sequence[Any]) -> None:
+        """Make the weights.
+
+        shape : (None, F), (None, T or None, F), or for ids (None, T or None) — as Keras, with the batch first
+        """
+        if not self.layers:
+            raise ValueError("Sequential: a model needs at least one layer.")
+        if not isinstance(shape, Shape):
+            numbers = tuple(shape)[1:]
+            ids = self.layers[0].takes_ids
+            sequence = ids or len(numbers) > 1
+            features = () if ids else numbers[1:] if sequence else numbers
+            shape = Shape(features, sequence, numbers[0] if sequence else None, ids=ids)
+        for layer in self.layers:
+            if not layer.built:
+                self._build_layer(layer, shape)
+            assert layer.out_shape is not None
+            shape = layer.out_shape
+
+    def inputs(self, owner: str, x: Any, lengths: Any = None, mask: Any = None) -> Inputs:
+        """x behind the door: checked, on the backend; builds the model where it is not built."""
+        if not self.layers:
+            raise ValueError("Sequential: a model needs at least one layer.")
+        expected = self.layers[0].in_shape
+        first = self.layers[0]
+        ids = first.declared.ids if isinstance(first, Input) else first.takes_ids
+        inputs = Inputs(owner, x, expected, ids, self.dtype, self.backend, lengths, mask)
+        if not self.built:
+            assert inputs.shape is not None
+            self.build(inputs.shape)
+        return inputs
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Sequence[Any] = (),
+    ) -> None:
+        """Say how to train: an optimizer, a loss and metrics, by name or as objects."""
+        if loss is None:
+            expected = "a loss, for example 'mse' or 'sparse_categorical_crossentropy'"
+            raise ValueError(sentence("Sequential.compile", "loss", expected, None))
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = losses.get(loss)
+        self.metrics = [_metric(m, self.loss) for m in metrics]
+
+    # -- one batch through all layers -------------------------------------------------------------
+
+    @property
+    def fused(self) -> bool:
+        """Whether the loss contains the last layer's activation."""
+        wanted = getattr(self.loss, "fuses", None)
+        return wanted is not None and getattr(self.layers[-1], "activation", None) == wanted
+
+    def run(self, x: Packed, noise: Noise | None = None, logits: bool = False) -> tuple[Packed, list[Any]]:
+        """The output for a packed batch and the layers' caches (all None in inference)."""
+        caches = []
+        for layer in self.layers:
+            options = {"logits": True} if logits and layer is self.layers[-1] else {}
+            x, cache = layer.forward(x, noise, **options)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, caches: list[Any], dy: Any) -> None:
+        """Gradients of all parameters from that of the output rows."""
+        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+            if dy is None:
+                return
+            dy = layer.backward(cache, dy)
+
+    # -- training and use ---------------------------------------------------------------------------
+
+    def fit(self, x: Any, y: Any = None, **options: Any) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        x : [B, F], [B, T, F], ids [B, T], or a list of arrays [T_b, F] or [T_b] (ragged)
+        y : targets: one a sequence, or one a step ([B, T, ...] or a list like x)
+        epochs, batch_size : 1, 32
+        validation_data : (x, y) or (x, y, sample_weight)
+        validation_split : share of the last examples to validate on, taken before shuffling
+        shuffle : True
+        bucketing : put sequences of similar length into the same batch
+        sample_weight : [B], or [B, T] for targets a step
+        class_weight : {class id: weight}
+        lengths, mask : int [B] or bool [B, T], for padded x
+        callbacks : list of `fastrnn.callbacks.Callback`
+        verbose : "auto" (a bar on a terminal, else one line an epoch), 0, 1 (bar) or 2 (lines)
+
+        Returns
+        -------
+        History, with `.history`: name -> list of values, one an epoch
+
+        Raises
+        ------
+        NonFiniteError : the loss became NaN or infinite; names epoch and batch.  The weights are those of the
+            last good step
+        KeyboardInterrupt : Ctrl-C; the model is at its last whole step and `model.history` up to date
+        """
+        self._check_compiled("fit")
+        with single_threaded_blas():
+            return training.fit(self, x, y, **options)
+
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, lengths: Any = None,
+        mask: Any = None,
+    ) -> float:  # fmt: skip
+        """One step on one batch; returns the loss."""
+        self._check_compiled("train_on_batch")
+        with single_threaded_blas():
+            inputs = self.inputs("train_on_batch", x, lengths, mask)
+            targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
+            return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
+
+    def evaluate(
+        self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,
+        mask: Any = None, return_dict: bool = False,
+    ) -> Any:  # fmt: skip
+        """The loss, or [loss, *metrics] where there are metrics, or a dict where return_dict."""
+        self._check_compiled("evaluate")
+        with single_threaded_blas():
+            inputs = self.inputs("evaluate", x, lengths, mask)
+            targets = Targets("evaluate", y, inputs, sample_weight)
+            size = _whole("evaluate", batch_size)
+            logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
+        if return_dict:
+            return logs
+        return list(logs.values()) if self.metrics else logs["loss"]
+
+    def predict(
+        self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None
+    ) -> Any:
+        """Outputs for x, NumPy (CuPy under the cupy backend).
+
+        A list comes back for ragged x where the model gives every step, else an array; padding is zero.
+        Where the last layer has return_state: (y, *states).
+        """
+        with single_threaded_blas():
+            inputs = self.inputs("predict", x, lengths, mask)
+            return self._predict(inputs, range(len(self.layers)), _whole("predict", batch_size))
+
+    def _predict(self, inputs: Inputs, layers: range, batch_size: int) -> Any:
+        xp = self.backend.xp
+        parts: list[Any] = []
+        states: list[tuple[Any, ...]] = []
+        n = len(inputs)
+        for k in range(0, max(n, 1), batch_size):
+            index = np.arange(k, min(k + batch_size, n))
+            x = inputs.batch(index)
+            for i in layers:
+                x, _ = self.layers[i].forward(x, None)
+            if x.depth is not None:
+                raise ShapeError("predict: the model's output is one-hot rows, which are never materialised.")
+            if x.states is not None:
+                states.append(x.states)
+            if not x.sequence:
+                parts.append(x.rows[xp.asarray(x.layout.inverse_order)])
+            elif inputs.ragged:
+                rows = self.backend.to_numpy(x.rows)
+                lengths = [x.layout.span] * len(index) if _fixed(x, inputs) else inputs.lengths[index]
+                parts.extend(unpack_list(rows, x.layout, lengths))
+            else:
+                parts.append(unpack(xp, x.rows, x.layout))
+        y = parts if inputs.ragged and x.sequence else xp.concatenate(parts)
+        if not states:
+            return y
+        return (y, *(xp.concatenate(s) for s in zip(*states, strict=True)))
+
+    def reset_states(self) -> None:
+        """Forget the states of stateful layers."""
+        for layer in self.layers:
+            layer.reset_states()
+
+    def _check_compiled(self, what: str) -> None:
+        if self.optimizer is None:
+            raise RuntimeError(f"Sequential.{what}: call compile(optimizer, loss) first.")
+
+    # -- weights and files --------------------------------------------------------------------------
+
+    def named_params(self) -> dict[str, Any]:
+        """``"<layer>/<parameter>" -> array``, the live arrays."""
+        self._check_built("named_params")
+        return {f"{layer.name}/{k}": v for layer in self.layers for k, v in layer.named_params().items()}
+
+    def named_grads(self) -> dict[str, Any]:
+        """Gradients of the last step under the names of `named_params`."""
+        return {f"{layer.name}/{k}": v for layer in self.layers for k, v in layer.named_grads().items()}
+
+    def _check_built(self, what: str) -> None:
+        if not self.built:
+            raise RuntimeError(
+                f"Sequential.{what}: the model has no weights yet. Put Input(...) first, call build(shape), or "
+                "give it data."
+            )
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all parameters, NumPy, layer by layer."""
+        return [np.array(self.backend.to_numpy(p)) for p in self.named_params().values()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all parameters, in the order of `get_weights`; shapes and dtypes must match."""
+        params = self.named_params()
+        if len(weights) != len(params):
+            raise ValueError(sentence("set_weights", "weights", f"{len(params)} arrays", str(len(weights))))
+        for (name, p), w in zip(params.items(), weights, strict=True):
+            if getattr(w, "dtype", None) != p.dtype:
+                raise DtypeError(sentence("set_weights", name, f"{list(p.shape)} {p.dtype}", w))
+            if w.shape != p.shape:
+                raise ShapeError(sentence("set_weights", name, f"{list(p.shape)} {p.dtype}", w))
+        for p, w in zip(params.values(), weights, strict=True):
+            p[...] = self.backend.asarray(w)
+
+    def count_params(self) -> int:
+        """How many numbers the model learns."""
+        return sum(int(p.size) for p in self.named_params().values())
+
+    def save(self, path: Any) -> None:
+        """Write the model, its optimizer's state and its random state to one file, atomically.
+
+        A training that goes on from the file gives the same bits as one that was never interrupted.
+        """
+        self._check_built("save")
+        serialization.save(path, self)
+
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Print layers, output shapes, parameters, bytes and FLOPs of a time step (or row)."""
+        self._check_built("summary")
+        rows = [("layer", "output", "parameters", "bytes", "FLOPs/step")]
+        for layer in self.layers:
+            params = layer.named_params().values()
+            count, size = sum(int(p.size) for p in params), sum(int(p.nbytes) for p in params)
+            label = f"{layer.name} ({type(layer).__name__})"
+            rows.append((label, str(layer.out_shape), f"{count:,}", f"{size:,}", f"{layer.flops():,}"))
+        total = sum(layer.flops() for layer in self.layers)
+        size = sum(int(p.nbytes) for p in self.named_params().values())
+        rows.append(("total", "", f"{self.count_params():,}", f"{size:,}", f"{total:,}"))
+        widths = [max(len(row[k]) for row in rows) for k in range(5)]
+        for n, row in enumerate(rows):
+            if n in (1, len(rows) - 1):
+                print_fn("-" * (sum(widths) + 8))
+            left = "  ".join(cell.ljust(w) for cell, w in zip(row[:2], widths[:2], strict=True))
+            right = "  ".join(cell.rjust(w) for cell, w in zip(row[2:], widths[2:], strict=True))
+            print_fn(f"{left}  {right}")
+
+    def __repr__(self) -> str:
+        return f"Sequential([{', '.join(map(repr, self.layers))}])"
+
+
+def load_model(
+    path: Any, backend: str | None = None, cells: dict[str, Any] | None = None
+) -> tuple[Sequential, dict[str, Any]]:
+    """The Sequential of a model file, and the description beside it; see `fastrnn.load`."""
+    description, arrays = serialization.read(path)
+    tensors = serialization.Tensors(path, arrays)
+    try:
+        layers = [from_description(d, cells) for d in description["layers"]]
+        model = Sequential(layers, seed=description["seed"], dtype=description["dtype"], backend=backend)
+        features, sequence, length, ids = description["input"]
+        model.build(Shape(tuple(features), sequence, length, ids=ids))
+        serialization.restore(model, description, tensors)
+    except ModelFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFormatError(f"load: {path} does not describe a model: {error!r}.") from error
+    return model, description
+
+
+def _seed(seed: Any) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63 - 1))
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        expected = "a whole number of at least 0, a numpy.random.Generator or None"
+        raise ValueError(sentence("Sequential", "seed", expected, repr(seed)))
+    return int(seed)
+
+
+def _metric(metric: Any, loss: Any) -> metrics.Metric:
+    return metrics.get(metric, loss)
+
+
+def _whole(owner: str, batch_size: Any) -> int:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        expected = "a whole number of at least 1"
+        raise ValueError(sentence(owner, "batch_size", expected, repr(batch_size)))
+    return int(batch_size)
+
+
+def _fixed(x: Packed, inputs: Inputs) -> bool:
+    """Whether the output's steps are the model's own (RepeatVector(n)) and not those of the input."""
+    return x.layout.is_plain and x.layout.span != int(inputs.lengths.max(initial=0))

@@ -1,0 +1,199 @@
+"""One file a model: safetensors with a JSON description in its header.
+
+Writing is atomic: a temporary file in the same folder, fsync, rename, fsync of the folder.  Reading runs no
+code and is strict: every name, shape and dtype is checked, each tensor is used exactly once, and a SHA-256
+over description and tensors tells an edited file from a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import ModelFormatError
+
+FORMAT = "fastrnn 1"
+_HEADER_LIMIT = 100_000_000  # bytes; safetensors' own
+
+
+def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(description, tensors) of a Sequential."""
+    numpy = model.backend.to_numpy
+    tensors = {f"params/{k}": numpy(v) for k, v in model.named_params().items()}
+    description: dict[str, Any] = {
+        "dtype": str(model.dtype),
+        "seed": model.seed,
+        "epochs_done": model.epochs_done,
+        "steps_done": model.steps_done,
+        "input": [_layer_input(model).features, _layer_input(model).sequence, _layer_input(model).length,
+                  _layer_input(model).ids],
+        "layers": [{"class": type(layer).__name__, "config": layer.config()} for layer in model.layers],
+        "states": {},
+        "compiled": None,
+    }  # fmt: skip
+    for layer in model.layers:
+        state = getattr(layer, "state", None)
+        if state is not None:
+            description["states"][layer.name] = len(state)
+            tensors.update({f"state/{layer.name}/{k}": numpy(s) for k, s in enumerate(state)})
+    if model.optimizer is not None:
+        metrics = [m.config() for m in model.metrics]
+        if None in metrics:
+            warnings.warn(
+                "fastrnn: metrics that are functions cannot be saved; compile again after loading.",
+                UserWarning,
+                stacklevel=4,
+            )
+        description["compiled"] = {
+            "optimizer": model.optimizer.config(),
+            "iterations": int(model.optimizer.iterations),
+            "loss": model.loss.config(),
+            "metrics": [m for m in metrics if m is not None],
+        }
+        tensors.update({f"optimizer/{k}": numpy(v) for k, v in model.optimizer.state().items()})
+    return description, tensors
+
+
+def _layer_input(model: Any) -> Any:
+    return model.layers[0].in_shape
+
+
+def save(path: Any, model: Any, kind: str = "Sequential", extra: dict[str, Any] | None = None) -> None:
+    """Write `model` (a Sequential) to `path`; `kind` and `extra` describe what stands around it."""
+    from safetensors.numpy import save as to_bytes
+
+    description, tensors = describe(model)
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise ValueError(f"save: {name} holds NaN or infinity. Load the last good model instead.")
+    text = json.dumps({**description, "kind": kind, "extra": extra or {}}, sort_keys=True)
+    plain = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+    metadata = {"format": FORMAT, "description": text, "sha256": _digest(text, plain)}
+    write_atomically(Path(path), to_bytes(plain, metadata=metadata))
+
+
+def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Either the whole of `content` stands at `path` afterwards, or what stood there before."""
+    folder = path.parent
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would lock others out
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key appears twice")
+    return found
+
+
+def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(description, tensors) of a model file.
+
+    Raises
+    ------
+    ModelFormatError : it is truncated, edited, or no fastrnn model
+    FileNotFoundError
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    content = Path(path).read_bytes()
+    try:
+        size = int.from_bytes(content[:8], "little")
+        if len(content) < 8 or size > min(len(content) - 8, _HEADER_LIMIT):
+            raise ValueError("it is truncated")
+        header = json.loads(content[8 : 8 + size], object_pairs_hook=_no_duplicates)
+        metadata = header["__metadata__"]
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"its format is {metadata['format']!r}, this version reads {FORMAT!r}")
+        description = json.loads(metadata["description"], object_pairs_hook=_no_duplicates)
+        tensors = from_bytes(content)
+        if _digest(metadata["description"], tensors) != metadata["sha256"]:
+            raise ValueError("its checksum does not match: it was edited or damaged")
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        reason = f"{error!r} is missing" if isinstance(error, KeyError) else error
+        raise ModelFormatError(
+            f"load: {path} is not a whole fastrnn model: {reason}. Save it again, or take a backup."
+        ) from error
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise ModelFormatError(f"load: {path}: tensor {name!r} holds NaN or infinity.")
+    return description, tensors
+
+
+class Tensors:
+    """The tensors of a file, each to be taken exactly once."""
+
+    def __init__(self, path: Any, tensors: dict[str, np.ndarray]) -> None:
+        self.path, self.left = path, dict(tensors)
+
+    def take(self, name: str, shape: tuple[int, ...] | None = None, dtype: Any = None) -> np.ndarray:
+        if name not in self.left:
+            raise ModelFormatError(f"load: {self.path}: tensor {name!r} is missing.")
+        tensor = self.left.pop(name)
+        if (shape is not None and tensor.shape != tuple(shape)) or (
+            dtype is not None and tensor.dtype != dtype
+        ):
+            raise ModelFormatError(
+                f"load: {self.path}: tensor {name!r} must be {list(shape or ())} {dtype}, got "
+                f"{list(tensor.shape)} {tensor.dtype}."
+            )
+        return tensor
+
+    def take_all(self, prefix: str) -> dict[str, np.ndarray]:
+        names = [name for name in self.left if name.startswith(prefix)]
+        return {name[len(prefix) :]: self.left.pop(name) for name in names}
+
+    def finish(self) -> None:
+        if self.left:
+            raise ModelFormatError(f"load: {self.path}: nothing uses the tensors {sorted(self.left)}.")
+
+
+def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:
+    """Fill a built model from a description and tensors."""
+    for name, p in model.named_params().items():
+        p[...] = model.backend.asarray(tensors.take(f"params/{name}", p.shape, p.dtype))
+    by_name = {layer.name: layer for layer in model.layers}
+    for name, count in description["states"].items():
+        arrays = (tensors.take(f"state/{name}/{k}") for k in range(count))
+        by_name[name].state = tuple(model.backend.asarray(a) for a in arrays)
+    model.epochs_done = description["epochs_done"]
+    model.steps_done = description["steps_done"]
+    compiled = description["compiled"]
+    if compiled is not None:
+        model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
+        state = {k: model.backend.asarray(v) for k, v in tensors.take_all("optimizer/").items()}
+        model.optimizer.load_state(state, compiled["iterations"])
+    tensors.finish()

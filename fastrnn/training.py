@@ -1,0 +1,247 @@
+"""The training loop: epochs, batches, steps."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .batches import Inputs, Targets, order_of_epoch
+from .callbacks import Callback, History
+from .errors import NonFiniteError, sentence
+from .layers import Noise
+from .layers.activation import FUNCTIONS
+from .progress import progress
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step gives: the loss, rows it is the mean of, the gradient's norm, the output."""
+
+    loss: float
+    rows: int
+    gradient_norm: float
+    y: Any
+    target: Any
+    weights: Any
+
+
+def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where: str) -> Step:
+    """Forward, loss, backward, update on the examples of `index`; `where` names them in an error.
+
+    Raises
+    ------
+    NonFiniteError : loss or gradient is NaN or infinite; nothing was changed
+    """
+    xp = model.backend.xp
+    for layer in model.layers:
+        layer.clear_grads()
+    noise = Noise.of(model.seed, model.steps_done)
+    # A broken step ends in NonFiniteError below; NumPy's warnings on the way would only blur it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        out, caches = model.run(inputs.batch(index), noise, logits=model.fused)
+        target, weights = targets.rows(index, out, model.dtype)
+        model.loss.check(where, out.rows.shape, target, dtype=model.dtype)
+        value, dy = _loss(model)(xp, out.rows, target, weights)
+        pairs = zip(model.layers, caches, strict=True)
+        value += sum(layer.penalty(cache) for layer, cache in pairs)
+        if not math.isfinite(value):
+            raise NonFiniteError(_non_finite(where, "loss", value))
+        model.backward(caches, dy)
+        params = model.named_params()
+        grads = {
+            name: xp.zeros_like(params[name]) if g is None else g
+            for name, g in model.named_grads().items()
+        }
+        norm = model.optimizer.update(xp, params, grads) if params else 0.0
+    if not math.isfinite(norm):
+        raise NonFiniteError(_non_finite(where, "gradient", norm))
+    model.steps_done += 1
+    return Step(value, len(out.rows), norm, out.rows, target, weights)
+
+
+def _non_finite(where: str, what: str, value: float) -> str:
+    return (
+        f"{where}: the {what} is {value}. The weights are those of the last good step. Try a smaller learning "
+        "rate, global_clipnorm=1.0 in the optimizer, or look for extreme values in x and y."
+    )
+
+
+def _loss(model: Any) -> Any:
+    return model.loss.forward_logits if model.fused else model.loss.forward
+
+
+def _update_metrics(model: Any, y: Any, target: Any, weights: Any) -> None:
+    if model.fused and any(m.needs_probabilities for m in model.metrics):
+        y = FUNCTIONS[model.loss.fuses][0](model.backend.xp, y)
+    for metric in model.metrics:
+        metric.update(model.backend.xp, y, target, weights)
+
+
+def evaluate(
+    model: Any, inputs: Inputs, targets: Targets, batch_size: int, examples: np.ndarray
+) -> dict[str, float]:
+    """Loss and metrics over the examples of those indices, {"loss": ..., metric name: ...}."""
+    for metric in model.metrics:
+        metric.reset()
+    total, rows = 0.0, 0
+    for k in range(0, len(examples), batch_size):
+        index = examples[k : k + batch_size]
+        out, _ = model.run(inputs.batch(index), None, logits=model.fused)
+        target, weights = targets.rows(index, out, model.dtype)
+        model.loss.check("evaluate", out.rows.shape, target, dtype=model.dtype)
+        value, _ = _loss(model)(model.backend.xp, out.rows, target, weights, needs_gradient=False)
+        total += value * len(out.rows)
+        rows += len(out.rows)
+        _update_metrics(model, out.rows, target, weights)
+    loss = total / rows if rows else 0.0
+    return {"loss": loss, **{m.name: m.result() for m in model.metrics}}
+
+
+@contextmanager
+def _whole_steps() -> Iterator[list[bool]]:
+    """Hold Ctrl-C back until the step is done, so that a model is never left half updated.
+
+    A second Ctrl-C is not held back.
+    """
+    pressed: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else's handler knows what it wants
+        yield pressed
+        return
+
+    def handler(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    epochs: int = 1,
+    batch_size: int = 32,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    shuffle: bool = True,
+    bucketing: bool = False,
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
+    lengths: Any = None,
+    mask: Any = None,
+    callbacks: Sequence[Callback] = (),
+    verbose: Any = "auto",
+) -> History:
+    """See `fastrnn.Sequential.fit`."""
+    for name, number, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+            expected = f"a whole number of at least {least}"
+            raise ValueError(sentence("fit", name, expected, repr(number)))
+    if y is None:
+        raise ValueError("fit: y is missing. For an autoencoder give y=x, or use fastrnn.Autoencoder.")
+    inputs = model.inputs("fit", x, lengths, mask)
+    targets = Targets("fit", y, inputs, sample_weight, class_weight)
+    train = np.arange(len(inputs))
+    validation = None
+    if not 0 <= validation_split < 1:
+        expected = "a number in [0, 1)"
+        raise ValueError(sentence("fit", "validation_split", expected, repr(validation_split)))
+    if validation_data is not None:
+        vx, vy, *rest = validation_data
+        v_inputs = model.inputs("fit (validation)", vx)
+        v_targets = Targets("fit (validation)", vy, v_inputs, *rest)
+        validation = v_inputs, v_targets, np.arange(len(v_inputs))
+    elif validation_split:
+        held = round(len(train) * validation_split)
+        train, held_out = np.split(train, [len(train) - held])
+        validation = inputs, targets, held_out
+    if not len(train):
+        raise ValueError("fit: there is nothing to train on: x has no examples.")
+
+    history = model.history = History()
+    everyone = [*callbacks, history]
+    model.stop_training = False
+    for callback in everyone:
+        callback.set_model(model)
+        callback.on_train_begin()
+    catches = any(getattr(c, "catches_non_finite", False) for c in callbacks)
+    with _whole_steps() as pressed, progress(verbose, epochs) as report:
+        for epoch in range(epochs):
+            logs = _epoch(model, inputs, targets, train, epoch, batch_size, shuffle, bucketing,
+                          everyone, catches, pressed, report)  # fmt: skip
+            if validation is not None and not pressed:
+                v_inputs, v_targets, examples = validation
+                found = evaluate(model, v_inputs, v_targets, max(batch_size, 128), examples)
+                logs.update({f"val_{k}": v for k, v in found.items()})
+            for callback in everyone:
+                callback.on_epoch_end(epoch, logs)
+            report.epoch(epoch, logs)
+            if pressed:
+                raise KeyboardInterrupt
+            if model.stop_training:
+                break
+    for callback in everyone:
+        callback.on_train_end()
+    return history
+
+
+def _epoch(
+    model: Any, inputs: Inputs, targets: Targets, train: np.ndarray, epoch: int, batch_size: int,
+    shuffle: bool, bucketing: bool, callbacks: Sequence[Callback], catches: bool, pressed: list[bool],
+    report: Any,
+) -> dict[str, float]:  # fmt: skip
+    """All batches once; the mean loss over rows, and the metrics."""
+    # The order of an epoch follows from the seed and the epoch's number alone, so that a training that is
+    # saved and goes on meets the same batches.
+    rng = np.random.default_rng([model.seed, 1 << 32, model.epochs_done]) if shuffle else None
+    batches = order_of_epoch(inputs.lengths[train], batch_size, rng, bucketing)
+    for callback in callbacks:
+        callback.on_epoch_begin(epoch)
+    for metric in model.metrics:
+        metric.reset()
+    total, rows = 0.0, 0
+    report.start(epoch, len(batches))
+    for k, chosen in enumerate(batches):
+        for callback in callbacks:
+            callback.on_train_batch_begin(k)
+        where = f"fit, epoch {epoch + 1}, batch {k + 1}"
+        try:
+            done = step(model, inputs, targets, train[chosen], where)
+        except NonFiniteError:
+            if not catches:
+                raise
+            for callback in callbacks:
+                callback.on_train_batch_end(k, {"loss": math.nan})
+            model.stop_training = True
+            break
+        total += done.loss * done.rows
+        rows += done.rows
+        if model.metrics:
+            _update_metrics(model, done.y, done.target, done.weights)
+        logs = {"loss": total / rows if rows else 0.0}
+        for callback in callbacks:
+            callback.on_train_batch_end(k, logs)
+        report.batch(k, logs)
+        if pressed or model.stop_training:
+            break
+    else:
+        model.epochs_done += 1
+    return {"loss": total / rows if rows else 0.0, **{m.name: m.result() for m in model.metrics}}
+
