@@ -76,7 +76,13 @@ class _Autoencoder:
         return inputs
 
     def fit(
-        self, x: Any, *, epochs: int = 10, batch_size: int = 32, validation_data: Any = None, **options: Any
+        self,
+        x: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        **options: Any,
     ) -> Any:
         """Learn to reconstruct x.
 

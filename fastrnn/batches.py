@@ -51,7 +51,9 @@ class Inputs:
             self._check(f"x[{k}]" if self.ragged else "x", array, expected)
         if self.ragged:
             if lengths is not None or mask is not None:
-                raise ValueError(f"{owner}: a list of sequences has its lengths already; drop lengths and mask.")
+                raise ValueError(
+                    f"{owner}: a list of sequences has its lengths already; drop lengths and mask."
+                )
             self.x: Any = arrays
             self.shape = self._shape(arrays[0], 1) if arrays else expected
             self.lengths = np.array([len(a) for a in arrays], np.int64)
@@ -73,7 +75,9 @@ class Inputs:
                 self.lengths = self.mask.sum(axis=1)
             self._check_values(x)
         if self.shape is None:
-            raise ValueError(f"{owner}: x is an empty list, so its features are unknown. Put Input(...) first.")
+            raise ValueError(
+                f"{owner}: x is an empty list, so its features are unknown. Put Input(...) first."
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -92,9 +96,11 @@ class Inputs:
             return
         if array.dtype != self.dtype:
             advice = f"Convert it with {name}.astype({str(self.dtype)!r})"
-            advice += ", or build the model with Sequential(..., dtype='float64')." if (
-                array.dtype in FLOATS and self.dtype == np.float32
-            ) else "."
+            advice += (
+                ", or build the model with Sequential(..., dtype='float64')."
+                if (array.dtype in FLOATS and self.dtype == np.float32)
+                else "."
+            )
             raise DtypeError(sentence(self.owner, name, f"{self.dtype}", array, advice))
         if array.ndim < least + (self.ragged):
             axes = "[T, F]" if self.ragged else "[B, F] or [B, T, F]"
@@ -103,8 +109,10 @@ class Inputs:
         if expected is not None:
             found = self._shape(array, least)
             fixed = expected.length if found.sequence else None
-            if found.features != expected.features or found.sequence != expected.sequence or (
-                fixed is not None and not self.ragged and array.shape[1] != fixed
+            if (
+                found.features != expected.features
+                or found.sequence != expected.sequence
+                or (fixed is not None and not self.ragged and array.shape[1] != fixed)
             ):
                 want = str(expected) if not self.ragged else f"[T, {', '.join(map(str, expected.features))}]"
                 numbers = ", ".join("*" if n is None else str(n) for n in expected.numbers()[self.ragged :])

@@ -75,14 +75,20 @@ class _Monitor(Callback):
         self.owner = type(self).__name__
         self.monitor, self.min_delta = monitor, abs(min_delta)
         if mode not in ("auto", "min", "max"):
-            raise ValueError(sentence(self.owner, "mode", "'auto', 'min' or 'max'",
-                                      describe(mode)))
+            raise ValueError(sentence(self.owner, "mode", "'auto', 'min' or 'max'", describe(mode)))
         if mode == "auto":
             last = monitor.split("_")[-1]
             if last not in _SMALLER + _LARGER:
                 expected = f"'min' or 'max' for monitor={monitor!r}"
-                raise ValueError(sentence(self.owner, "mode", expected, "'auto'",
-                                          "Say whether smaller or larger is better."))
+                raise ValueError(
+                    sentence(
+                        self.owner,
+                        "mode",
+                        expected,
+                        "'auto'",
+                        "Say whether smaller or larger is better.",
+                    )
+                )
             mode = "min" if last in _SMALLER else "max"
         self.sign = 1.0 if mode == "min" else -1.0
         self.mode = mode
@@ -91,10 +97,12 @@ class _Monitor(Callback):
         """The monitored number, or a ValueError that names what is there."""
         if self.monitor not in (logs or {}):
             there = ", ".join(logs or {}) or "nothing"
-            advice = ("Give fit validation_data or validation_split."
-                      if self.monitor.startswith("val_") else "Add it to compile(metrics=).")
-            raise ValueError(sentence(self.owner, "monitor", f"one of {there}",
-                                      repr(self.monitor), advice))
+            advice = (
+                "Give fit validation_data or validation_split."
+                if self.monitor.startswith("val_")
+                else "Add it to compile(metrics=)."
+            )
+            raise ValueError(sentence(self.owner, "monitor", f"one of {there}", repr(self.monitor), advice))
         return float((logs or {})[self.monitor])
 
     def improves(self, value: float, reference: float | None) -> bool:
@@ -113,8 +121,13 @@ class EarlyStopping(_Monitor):
     """
 
     def __init__(
-        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0,
-        mode: str = "auto", baseline: float | None = None, restore_best_weights: bool = False,
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
@@ -162,8 +175,12 @@ class ModelCheckpoint(_Monitor):
     """
 
     def __init__(
-        self, filepath: str | os.PathLike[str], monitor: str = "val_loss",
-        save_best_only: bool = False, mode: str = "auto", save_freq: str | int = "epoch",
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
     ) -> None:
         # Without save_best_only nothing is compared, whatever the monitor is called.
         super().__init__(monitor, mode if save_best_only or mode != "auto" else "min")
@@ -199,8 +216,7 @@ class ModelCheckpoint(_Monitor):
             path = self.filepath.format(**names)
         except (KeyError, IndexError) as error:
             expected = f"formatted with {', '.join(names)}"
-            raise ValueError(sentence(self.owner, "filepath", expected,
-                                      repr(self.filepath))) from error
+            raise ValueError(sentence(self.owner, "filepath", expected, repr(self.filepath))) from error
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         self.model.save(path)
 
@@ -211,9 +227,7 @@ class CSVLogger(Callback):
     `append` continues a file, whose columns must be the same. A name missing in an epoch is "NA".
     """
 
-    def __init__(
-        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
-    ) -> None:
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self._columns: list[str] | None = None
 
@@ -234,9 +248,15 @@ class CSVLogger(Callback):
                 self._columns = list(row)
                 writer.writerow(self._columns)
             if extra := [name for name in row if name not in self._columns]:
-                raise ValueError(sentence("CSVLogger", "logs",
-                                          f"the columns {', '.join(self._columns)}",
-                                          f"also {', '.join(extra)}", "Use another file."))
+                raise ValueError(
+                    sentence(
+                        "CSVLogger",
+                        "logs",
+                        f"the columns {', '.join(self._columns)}",
+                        f"also {', '.join(extra)}",
+                        "Use another file.",
+                    )
+                )
             writer.writerow([row.get(name, "NA") for name in self._columns])
 
 
@@ -268,8 +288,7 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[..., float]) -> None:
         if not callable(schedule):
             expected = "a function of the epoch"
-            raise TypeError(sentence("LearningRateScheduler", "schedule", expected,
-                                     describe(schedule)))
+            raise TypeError(sentence("LearningRateScheduler", "schedule", expected, describe(schedule)))
         self.schedule = schedule
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         arguments = inspect.signature(schedule).parameters.values()
@@ -279,7 +298,8 @@ class LearningRateScheduler(Callback):
         optimizer = self.model.optimizer
         rate = (optimizer.learning_rate,) if self._takes_rate else ()
         optimizer.learning_rate = check_number(
-            "LearningRateScheduler", "the result of schedule", self.schedule(epoch, *rate), 0.0)
+            "LearningRateScheduler", "the result of schedule", self.schedule(epoch, *rate), 0.0
+        )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
@@ -293,8 +313,14 @@ class ReduceLROnPlateau(_Monitor):
     """
 
     def __init__(
-        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10,
-        mode: str = "auto", min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.factor = check_number(self.owner, "factor", factor, 0.0, 1.0, low_open=True)

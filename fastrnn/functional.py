@@ -90,9 +90,7 @@ def _forward(
     sT = tuple(s[back] for s in sT)
     cache = None
     if training:
-        call = _Call(
-            function, backend, cell, params, layout, reverse, time_major, threads, y.shape, content
-        )
+        call = _Call(function, backend, cell, params, layout, reverse, time_major, threads, y.shape, content)
         cache = Cache(call)
     return y, sT if len(cell.states) > 1 else sT[0], cache
 
@@ -203,7 +201,17 @@ def lstm_forward(
     reverse: bool = False, training: bool = False, time_major: bool = False, threads: int | None = None,
 ) -> Any:  # fmt: skip
     return _forward(
-        LSTM, "lstm_forward", x, params, state, lengths, mask, reverse, training, time_major, threads
+        LSTM,
+        "lstm_forward",
+        x,
+        params,
+        state,
+        lengths,
+        mask,
+        reverse,
+        training,
+        time_major,
+        threads,
     )
 
 
@@ -238,4 +246,11 @@ for _name, _title, _params, _state, _extra in (
     globals()[f"{_name}_backward"].__doc__ = _BACKWARD.format(name=_name, state=_state)
 del _name, _title, _params, _state, _extra
 
-__all__ = ["gru_backward", "gru_forward", "lstm_backward", "lstm_forward", "rnn_backward", "rnn_forward"]
+__all__ = [
+    "gru_backward",
+    "gru_forward",
+    "lstm_backward",
+    "lstm_forward",
+    "rnn_backward",
+    "rnn_forward",
+]

@@ -37,8 +37,10 @@ class Initializer:
 
     def _number(self, field: str, low: float = -math.inf) -> None:
         value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
-            math.isfinite(value) and value >= low
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not (math.isfinite(value) and value >= low)
         ):
             expected = "a number" if low == -math.inf else f"a number from {low:g}"
             raise ValueError(sentence(type(self).__name__, field, expected, describe(value)))
@@ -247,8 +249,23 @@ class Function(Initializer):
 
 
 INITIALIZERS: dict[str, type[Initializer]] = {
-    **{c.name: c for c in (GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform,
-                           Orthogonal, Uniform, Normal, Zeros, Ones, Constant, Identity)},
+    **{
+        c.name: c
+        for c in (
+            GlorotUniform,
+            GlorotNormal,
+            HeUniform,
+            HeNormal,
+            LecunUniform,
+            Orthogonal,
+            Uniform,
+            Normal,
+            Zeros,
+            Ones,
+            Constant,
+            Identity,
+        )
+    },
     "random_uniform": Uniform,
     "random_normal": Normal,
 }

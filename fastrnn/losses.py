@@ -60,7 +60,11 @@ class Loss:
         raise NotImplementedError
 
     def check(
-        self, owner: str, y_shape: tuple[int | None, ...], target: Any, dtype: Any = None,
+        self,
+        owner: str,
+        y_shape: tuple[int | None, ...],
+        target: Any,
+        dtype: Any = None,
         name: str = "y",
     ) -> None:
         """Raise unless `target` fits predictions of `y_shape` (None: any size) and `dtype`.
@@ -69,8 +73,12 @@ class Loss:
         ShapeError, DtypeError, or ValueError for values out of range.
         """
         _check_shape(owner, name, y_shape, target, dtype)
-        check_finite(owner, name, target, "Drop the rows without a target, or weight them 0 "
-                     "and fill them with 0.")
+        check_finite(
+            owner,
+            name,
+            target,
+            "Drop the rows without a target, or weight them 0 and fill them with 0.",
+        )
 
     def config(self) -> dict[str, Any]:
         """A JSON-able description that `get` turns back into the loss."""
@@ -115,8 +123,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         if not _is_number(self.delta) or not 0 < self.delta < math.inf:
-            raise ValueError(sentence("Huber", "delta", "a positive number",
-                                      describe(self.delta)))
+            raise ValueError(sentence("Huber", "delta", "a positive number", describe(self.delta)))
 
     def rows(self, xp: Any, y: Any, target: Any, scale: Any) -> tuple[Any, Any]:
         error = y - target.reshape(y.shape)
@@ -146,7 +153,12 @@ class _LogLoss(Loss):
         return rows(xp, y, target, scale)
 
     def forward_logits(
-        self, xp: Any, logits: Any, target: Any, weights: Any = None, *,
+        self,
+        xp: Any,
+        logits: Any,
+        target: Any,
+        weights: Any = None,
+        *,
         needs_gradient: bool = True,
     ) -> tuple[float, Any]:
         """As `forward`, of the inputs of the activation instead of its outputs."""
@@ -190,7 +202,11 @@ class BinaryCrossentropy(_LogLoss):
         return losses, sigmoid
 
     def check(
-        self, owner: str, y_shape: tuple[int | None, ...], target: Any, dtype: Any = None,
+        self,
+        owner: str,
+        y_shape: tuple[int | None, ...],
+        target: Any,
+        dtype: Any = None,
         name: str = "y",
     ) -> None:
         _check_shape(owner, name, y_shape, target, dtype, labels=True)
@@ -209,8 +225,14 @@ class CategoricalCrossentropy(_LogLoss):
 
     def __post_init__(self) -> None:
         if not _is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
-            raise ValueError(sentence("CategoricalCrossentropy", "label_smoothing",
-                                      "a number in [0, 1)", describe(self.label_smoothing)))
+            raise ValueError(
+                sentence(
+                    "CategoricalCrossentropy",
+                    "label_smoothing",
+                    "a number in [0, 1)",
+                    describe(self.label_smoothing),
+                )
+            )
 
     def smooth(self, target: Any, dtype: Any) -> Any:
         """The targets [N, C] as `dtype`, smoothed."""
@@ -244,7 +266,11 @@ class CategoricalCrossentropy(_LogLoss):
         return losses, dy
 
     def check(
-        self, owner: str, y_shape: tuple[int | None, ...], target: Any, dtype: Any = None,
+        self,
+        owner: str,
+        y_shape: tuple[int | None, ...],
+        target: Any,
+        dtype: Any = None,
         name: str = "y",
     ) -> None:
         advice = "For class ids use the loss 'sparse_categorical_crossentropy'."
@@ -283,7 +309,11 @@ class SparseCategoricalCrossentropy(_LogLoss):
         return losses, dy
 
     def check(
-        self, owner: str, y_shape: tuple[int | None, ...], target: Any, dtype: Any = None,
+        self,
+        owner: str,
+        y_shape: tuple[int | None, ...],
+        target: Any,
+        dtype: Any = None,
         name: str = "y",
     ) -> None:
         expected = "an array of integer class ids"
@@ -298,9 +328,15 @@ class SparseCategoricalCrossentropy(_LogLoss):
             return
         low, high = int(target.min()), int(target.max())
         if low < 0 or high >= classes:
-            raise ValueError(sentence(
-                owner, name, f"class ids from 0 to {classes - 1}", f"ids from {low} to {high}",
-                f"The last layer has {classes} outputs; ids start at 0."))
+            raise ValueError(
+                sentence(
+                    owner,
+                    name,
+                    f"class ids from 0 to {classes - 1}",
+                    f"ids from {low} to {high}",
+                    f"The last layer has {classes} outputs; ids start at 0.",
+                )
+            )
 
 
 def _reduce(
@@ -333,8 +369,13 @@ def _axes(rank: int) -> str:
 
 
 def _check_shape(
-    owner: str, name: str, y_shape: tuple[int | None, ...], target: Any, dtype: Any,
-    labels: bool = False, advice: str = "",
+    owner: str,
+    name: str,
+    y_shape: tuple[int | None, ...],
+    target: Any,
+    dtype: Any,
+    labels: bool = False,
+    advice: str = "",
 ) -> None:
     """Targets have the shape of the predictions; a last axis of size 1 may be left out."""
     sizes = y_shape
@@ -351,14 +392,24 @@ def _check_unit_interval(owner: str, name: str, target: Any) -> None:
     if target.size:
         low, high = float(target.min()), float(target.max())
         if not (low >= 0.0 and high <= 1.0):
-            raise ValueError(sentence(owner, name, "values in [0, 1]",
-                                      f"values from {low:g} to {high:g}",
-                                      "They are probabilities or labels 0 and 1."))
+            raise ValueError(
+                sentence(
+                    owner,
+                    name,
+                    "values in [0, 1]",
+                    f"values from {low:g} to {high:g}",
+                    "They are probabilities or labels 0 and 1.",
+                )
+            )
 
 
 _CLASSES: tuple[type[Loss], ...] = (
-    MeanSquaredError, MeanAbsoluteError, Huber,
-    BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy,
+    MeanSquaredError,
+    MeanAbsoluteError,
+    Huber,
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
 )
 LOSSES: dict[str, type[Loss]] = {
     **{c.name: c for c in _CLASSES},

@@ -302,8 +302,15 @@ def _ids(owner: str, y: Any, target: Any) -> Any:
     """The class ids [N] of a target, which must be integers, one for each row."""
     n = y.shape[0]
     if target.shape not in ((n,), (n, 1)):
-        raise ShapeError(sentence(owner, "target", f"class ids [N] = [{n}]", target,
-                                  "For one-hot targets use 'categorical_accuracy'."))
+        raise ShapeError(
+            sentence(
+                owner,
+                "target",
+                f"class ids [N] = [{n}]",
+                target,
+                "For one-hot targets use 'categorical_accuracy'.",
+            )
+        )
     if target.dtype.kind not in "biu":
         raise DtypeError(sentence(owner, "target", "integer class ids", target))
     return target.reshape(-1).astype(np.intp)

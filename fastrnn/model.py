@@ -238,9 +238,7 @@ class Sequential:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
-    def predict(
-        self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None
-    ) -> Any:
+    def predict(self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None) -> Any:
         """Outputs for x, NumPy (CuPy under the cupy backend).
 
         A list comes back for ragged x where the model gives every step, else an array; padding is zero.
@@ -300,8 +298,8 @@ class Sequential:
     def _check_built(self, what: str) -> None:
         if not self.built:
             raise RuntimeError(
-                f"Sequential.{what}: the model has no weights yet. Put Input(...) first, call build(shape), or "
-                "give it data."
+                f"Sequential.{what}: the model has no weights yet. Put Input(...) first, call "
+                "build(shape), or give it data."
             )
 
     def get_weights(self) -> list[np.ndarray]:

@@ -46,16 +46,20 @@ class Optimizer:
     options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, learning_rate: float | LearningRateSchedule | Mapping[str, Any], *,
-        clipnorm: float | None = None, clipvalue: float | None = None,
+        self,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any],
+        *,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
         owner = type(self).__name__
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = [key for key, value in clips.items() if value is not None]
         if len(given) > 1:
-            raise ValueError(sentence(owner, "clipping", f"at most one of {', '.join(CLIPS)}",
-                                      " and ".join(given)))
+            raise ValueError(
+                sentence(owner, "clipping", f"at most one of {', '.join(CLIPS)}", " and ".join(given))
+            )
         for key in given:
             check_number(owner, key, clips[key], 0.0, low_open=True)
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -83,8 +87,15 @@ class Optimizer:
     def learning_rate(self, value: float) -> None:
         owner = type(self).__name__
         if callable(self._rate):
-            raise ValueError(sentence(owner, "learning_rate", "left to the schedule", value,
-                                      "Build the optimizer with a number to set it by hand."))
+            raise ValueError(
+                sentence(
+                    owner,
+                    "learning_rate",
+                    "left to the schedule",
+                    value,
+                    "Build the optimizer with a number to set it by hand.",
+                )
+            )
         self._rate = check_number(owner, "learning_rate", value, 0.0)
 
     # -- one step ---------------------------------------------------------------------------
@@ -121,8 +132,16 @@ class Optimizer:
             for start in range(0, p.size, BLOCK if xp is np else max(p.size, 1)):
                 part = slice(start, start + size)
                 a = scratch[: p[part].size]
-                self._step(xp, name, p[part], self._clip(xp, g[part], factor), a, rate, t,
-                           *(slot[part] for slot in slots))
+                self._step(
+                    xp,
+                    name,
+                    p[part],
+                    self._clip(xp, g[part], factor),
+                    a,
+                    rate,
+                    t,
+                    *(slot[part] for slot in slots),
+                )
         self.iterations = t
         return norm
 
@@ -130,9 +149,7 @@ class Optimizer:
         """The arrays kept for every parameter."""
         raise NotImplementedError
 
-    def _step(
-        self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any
-    ) -> None:
+    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
         """Step `t` on a block: parameter p, gradient g (read only), scratch a, slots."""
         raise NotImplementedError
 
@@ -154,8 +171,14 @@ class Optimizer:
         owner = f"{type(self).__name__}.update"
         if params.keys() != grads.keys():
             odd = ", ".join(sorted(params.keys() ^ grads.keys()))
-            raise ValueError(sentence(owner, "grads", "given for exactly the names of params",
-                                      f"a difference in {odd}"))
+            raise ValueError(
+                sentence(
+                    owner,
+                    "grads",
+                    "given for exactly the names of params",
+                    f"a difference in {odd}",
+                )
+            )
         for name, p in params.items():
             g = grads[name]
             expected = f"{list(p.shape)} {p.dtype}"
@@ -165,8 +188,15 @@ class Optimizer:
                 raise DtypeError(sentence(owner, f"grads[{name!r}]", expected, g))
             if not p.flags.c_contiguous:
                 # Its flat view would be a copy, and the step would be lost.
-                raise ValueError(sentence(owner, f"params[{name!r}]", "C-contiguous", p,
-                                          "Use numpy.ascontiguousarray."))
+                raise ValueError(
+                    sentence(
+                        owner,
+                        f"params[{name!r}]",
+                        "C-contiguous",
+                        p,
+                        "Use numpy.ascontiguousarray.",
+                    )
+                )
 
     # -- state ------------------------------------------------------------------------------
 
@@ -179,14 +209,19 @@ class Optimizer:
             self._slots = {key: xp.zeros(p.shape, p.dtype) for key, p in wanted.items()}
         owner = f"{type(self).__name__}.update"
         if odd := sorted(wanted.keys() ^ self._slots.keys()):
-            raise ValueError(sentence(
-                owner, "params", "the parameters that the optimizer's state belongs to",
-                f"a difference in {', '.join(odd)}", "Use a new optimizer for other parameters."))
+            raise ValueError(
+                sentence(
+                    owner,
+                    "params",
+                    "the parameters that the optimizer's state belongs to",
+                    f"a difference in {', '.join(odd)}",
+                    "Use a new optimizer for other parameters.",
+                )
+            )
         for key, p in wanted.items():
             slot = self._slots[key]
             if slot.shape != p.shape or slot.dtype != p.dtype:
-                raise ShapeError(sentence(owner, f"state {key}", f"{list(p.shape)} {p.dtype}",
-                                          slot))
+                raise ShapeError(sentence(owner, f"state {key}", f"{list(p.shape)} {p.dtype}", slot))
         self._names = tuple(params)
 
     def state(self) -> dict[str, Any]:
@@ -229,7 +264,10 @@ class SGD(Optimizer):
     options = ("momentum", "nesterov")
 
     def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False,
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
         **clips: float | None,
     ) -> None:
         super().__init__(learning_rate, **clips)
@@ -241,9 +279,7 @@ class SGD(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("m",) if self.momentum else ()
 
-    def _step(
-        self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any
-    ) -> None:
+    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
         xp.multiply(g, rate, out=a)
         if not slots:
             p -= a
@@ -266,8 +302,13 @@ class RMSprop(Optimizer):
     options = ("rho", "momentum", "epsilon", "centered")
 
     def __init__(
-        self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
-        epsilon: float = 1e-7, centered: bool = False, **clips: float | None,
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **clips: float | None,
     ) -> None:
         super().__init__(learning_rate, **clips)
         self.rho = check_number("RMSprop", "rho", rho, 0.0, 1.0)
@@ -278,9 +319,7 @@ class RMSprop(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("v", *(["mean"] if self.centered else []), *(["m"] if self.momentum else []))
 
-    def _step(
-        self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any
-    ) -> None:
+    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
         by_name = dict(zip(self.slot_names(), slots, strict=True))
         v = by_name["v"]
         xp.multiply(g, g, out=a)
@@ -313,8 +352,13 @@ class Adam(Optimizer):
     options: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon", "amsgrad")
 
     def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
-        epsilon: float = 1e-7, amsgrad: bool = False, **clips: float | None,
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **clips: float | None,
     ) -> None:
         super().__init__(learning_rate, **clips)
         owner = type(self).__name__
@@ -326,9 +370,7 @@ class Adam(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
-    def _step(
-        self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any
-    ) -> None:
+    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
         m, v = slots[:2]
         _move_towards(xp, m, g, a, 1.0 - self.beta_1)
         xp.multiply(g, g, out=a)
@@ -353,17 +395,21 @@ class AdamW(Adam):
     options = (*Adam.options, "weight_decay", "exclude")
 
     def __init__(
-        self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
-        beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False,
-        exclude: tuple[str, ...] = ("b", "b_ih", "b_hh"), **clips: float | None,
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        exclude: tuple[str, ...] = ("b", "b_ih", "b_hh"),
+        **clips: float | None,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **clips)
         self.weight_decay = check_number("AdamW", "weight_decay", weight_decay, 0.0)
         self.exclude = tuple(exclude)
 
-    def _step(
-        self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any
-    ) -> None:
+    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
         if name.replace(".", "/").split("/")[-1] not in self.exclude:
             p *= 1.0 - rate * self.weight_decay
         super()._step(xp, name, p, g, a, rate, t, *slots)

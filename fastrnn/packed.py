@@ -257,7 +257,7 @@ def unpack(xp: Any, rows: Any, layout: Layout, time_major: bool = False) -> Any:
     return y
 
 
-def unpack_list(rows: Any, layout: Layout, lengths: Sequence[int]) -> list[Any]:
+def unpack_list(rows: Any, layout: Layout, lengths: Any) -> list[Any]:
     """A list of arrays [lengths[b], ...]; steps that were masked away are zero."""
     b, t = layout.caller
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -16,8 +16,14 @@ from fastrnn.errors import describe, sentence, unknown
 
 
 def check_number(
-    owner: str, name: str, value: Any, low: float, high: float = math.inf, *,
-    low_open: bool = False, high_open: bool = True,
+    owner: str,
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = True,
 ) -> float:
     """Return `value` as a float if it is a number in the interval, else raise ValueError."""
     expected = f"a number in {'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
@@ -132,9 +138,14 @@ class CosineDecay(LearningRateSchedule):
     def __post_init__(self) -> None:
         self._check("decay_steps")
         if (self.warmup_target is None) != (self.warmup_steps == 0):
-            raise ValueError(sentence(
-                "CosineDecay", "warmup_target", "given together with warmup_steps",
-                f"warmup_target={self.warmup_target!r} and warmup_steps={self.warmup_steps!r}"))
+            raise ValueError(
+                sentence(
+                    "CosineDecay",
+                    "warmup_target",
+                    "given together with warmup_steps",
+                    f"warmup_target={self.warmup_target!r} and warmup_steps={self.warmup_steps!r}",
+                )
+            )
 
     def __call__(self, step: int) -> float:
         start, top = self.initial_learning_rate, self.initial_learning_rate
@@ -171,13 +182,22 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return float(self.values[bisect_left(self.boundaries, step)])
 
     def config(self) -> dict[str, Any]:
-        return {"name": "PiecewiseConstantDecay", "boundaries": list(self.boundaries),
-                "values": list(self.values)}
+        return {
+            "name": "PiecewiseConstantDecay",
+            "boundaries": list(self.boundaries),
+            "values": list(self.values),
+        }
 
 
 SCHEDULES: dict[str, type[LearningRateSchedule]] = {
-    c.__name__: c for c in (ExponentialDecay, InverseTimeDecay, PolynomialDecay, CosineDecay,
-                            PiecewiseConstantDecay)
+    c.__name__: c
+    for c in (
+        ExponentialDecay,
+        InverseTimeDecay,
+        PolynomialDecay,
+        CosineDecay,
+        PiecewiseConstantDecay,
+    )
 }
 
 

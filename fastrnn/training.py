@@ -56,8 +56,7 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
         model.backward(caches, dy)
         params = model.named_params()
         grads = {
-            name: xp.zeros_like(params[name]) if g is None else g
-            for name, g in model.named_grads().items()
+            name: xp.zeros_like(params[name]) if g is None else g for name, g in model.named_grads().items()
         }
         norm = model.optimizer.update(xp, params, grads) if params else 0.0
     if not math.isfinite(norm):
@@ -68,8 +67,8 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
 
 def _non_finite(where: str, what: str, value: float) -> str:
     return (
-        f"{where}: the {what} is {value}. The weights are those of the last good step. Try a smaller learning "
-        "rate, global_clipnorm=1.0 in the optimizer, or look for extreme values in x and y."
+        f"{where}: the {what} is {value}. The weights are those of the last good step. Try a smaller "
+        "learning rate, global_clipnorm=1.0 in the optimizer, or look for extreme values in x and y."
     )
 
 
@@ -244,4 +243,3 @@ def _epoch(
     else:
         model.epochs_done += 1
     return {"loss": total / rows if rows else 0.0, **{m.name: m.result() for m in model.metrics}}
-

@@ -35,7 +35,7 @@ def get_backend(name: str | None = None) -> Backend:
     return _create(name)
 
 
-class use_backend:  # noqa: N801
+class use_backend:
     """Choose the backend, for a ``with`` block or, called on its own, from here on.
 
     Models built earlier keep the backend they were built with.

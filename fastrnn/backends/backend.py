@@ -1,4 +1,4 @@
-"""One dataclass and one line of dispatch: a formula runs as a kernel where there is one, else as array code."""
+"""One dataclass and one dispatch: a formula runs as a kernel where there is one, else as array code."""
 
 from __future__ import annotations
 

@@ -30,9 +30,13 @@ def create() -> Backend:
         ) from error
 
     def elman(relu: bool) -> Any:
-        return SimpleNamespace(
-            forward=partial(rnn.forward, relu), backward=partial(rnn.backward, relu)
-        )
+        return SimpleNamespace(forward=partial(rnn.forward, relu), backward=partial(rnn.backward, relu))
 
-    kernels = {"rnn_tanh": elman(False), "rnn_relu": elman(True), "lstm": lstm, "gru": gru, "dense": dense}
+    kernels = {
+        "rnn_tanh": elman(False),
+        "rnn_relu": elman(True),
+        "lstm": lstm,
+        "gru": gru,
+        "dense": dense,
+    }
     return Backend("cpu", np, kernels)

@@ -38,9 +38,7 @@ def init(rng: Any, inputs: int, units: int, dtype: Any) -> Params:
     return {**init_weights(rng, 1, inputs, units, dtype), "b": np.zeros(units, dtype)}
 
 
-def forward(
-    relu: bool, xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None
-) -> Any:
+def forward(relu: bool, xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
     """See `fastrnn.cells.cell.Cell`; `relu` chooses f."""
     W_hh = params["W_hh"]
     h = history(xp, s0[0], x.layout.N)

@@ -22,9 +22,23 @@ SimpleRNN = RNN
 CLASSES: dict[str, type[Layer]] = {
     layer.__name__: layer
     for layer in (
-        Activation, ActivityRegularization, Bidirectional, Dense, Dropout, Embedding, GRU, GaussianNoise,
-        Input, LSTM, Masking, OneHot, RNN, Recurrent, RepeatVector, TimeDistributed,
-    )  # fmt: skip
+        Activation,
+        ActivityRegularization,
+        Bidirectional,
+        Dense,
+        Dropout,
+        Embedding,
+        GRU,
+        GaussianNoise,
+        Input,
+        LSTM,
+        Masking,
+        OneHot,
+        RNN,
+        Recurrent,
+        RepeatVector,
+        TimeDistributed,
+    )
 }
 
 
@@ -41,7 +55,26 @@ def from_description(description: Any, cells: dict[str, Any] | None = None) -> L
 
 
 __all__ = [
-    "CLASSES", "GRU", "LSTM", "RNN", "Activation", "ActivityRegularization", "Bidirectional", "Dense", "Dropout",
-    "Embedding",     "GaussianNoise", "Input", "Layer", "Masking", "Noise", "OneHot", "Recurrent", "RepeatVector", "Shape",
-    "SimpleRNN", "TimeDistributed", "from_description",
-]  # fmt: skip
+    "CLASSES",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "ActivityRegularization",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GaussianNoise",
+    "Input",
+    "Layer",
+    "Masking",
+    "Noise",
+    "OneHot",
+    "Recurrent",
+    "RepeatVector",
+    "Shape",
+    "SimpleRNN",
+    "TimeDistributed",
+    "from_description",
+]

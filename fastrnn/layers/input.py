@@ -13,7 +13,8 @@ from .noise import Noise
 class Input(Layer):
     """The shape of one example, without the batch.
 
-    shape : (features,) for vectors, (T or None, features) for sequences, (T or None,) with dtype="int" for ids
+    shape : (features,) for vectors, (T or None, features) for sequences, (T or None,) with
+        dtype="int" for ids
     dtype : "float" or "int" (ids)
 
     >>> import fastrnn as fr

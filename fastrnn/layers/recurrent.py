@@ -82,10 +82,10 @@ class Recurrent(Layer):
         self.state: tuple[Any, ...] | None = None
 
     def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any, backend: Backend) -> Shape:
-        if not in_shape.sequence or len(in_shape.features) != 1:
-            if not in_shape.ids:
-                advice = "A recurrence reads one vector a step: give x as [B, T, features]."
-                raise ShapeError(sentence(str(self), "input", "[B, T, I]", str(in_shape), advice))
+        one_vector = in_shape.sequence and len(in_shape.features) == 1
+        if not one_vector and not in_shape.ids:
+            advice = "A recurrence reads one vector a step: give x as [B, T, features]."
+            raise ShapeError(sentence(str(self), "input", "[B, T, I]", str(in_shape), advice))
         if in_shape.one_hot and self.dropout:
             advice = "Use recurrent_dropout, or Embedding followed by Dropout."
             raise ValueError(sentence(str(self), "dropout", "0 on one-hot input", self.dropout, advice))
@@ -113,23 +113,27 @@ class Recurrent(Layer):
         in_mask = None
         if noise is not None and self.dropout:
             width = x.rows.shape[1]
-            in_mask = noise.dropout(
-                xp, 2 * self.index, layout.order, None, width, self.dropout, self.dtype
-            )[xp.asarray(layout.sequence)]
+            in_mask = noise.dropout(xp, 2 * self.index, layout.order, None, width, self.dropout, self.dtype)[
+                xp.asarray(layout.sequence)
+            ]
             x = x.with_rows(x.rows * in_mask)
         masks = []
         if noise is not None and self.recurrent_dropout:
             masks = [
                 noise.dropout(
-                    xp, 2 * self.index + 1, layout.order, None, self.units, self.recurrent_dropout, self.dtype
+                    xp,
+                    2 * self.index + 1,
+                    layout.order,
+                    None,
+                    self.units,
+                    self.recurrent_dropout,
+                    self.dtype,
                 )
             ]
         if self.go_backwards:
             x = x.reverse()
         s0 = self._initial(layout)
-        y, sT, content = self.backend.run(
-            self.cell, "forward", self.params, x, s0, noise is not None, *masks
-        )
+        y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, noise is not None, *masks)
         back = xp.asarray(layout.inverse_order)
         states = tuple(s[back] for s in sT) if self.stateful or self.return_state else None
         if self.stateful:
