@@ -167,7 +167,7 @@ class Inputs:
             None if self.given_lengths is None else self.given_lengths[index],
             None if self.mask is None else self.mask[index],
         )  # fmt: skip
-        return Packed(pack(x, layout), layout)
+        return Packed(pack(self.backend.xp, x, layout), layout)
 
 
 class Targets:

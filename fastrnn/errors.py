@@ -72,19 +72,22 @@ def check_array(
     ------
     DtypeError, ShapeError
     """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        right_dtype = value.dtype in FLOATS if dtype is None else value.dtype == dtype
+        right_shape = len(value.shape) == len(sizes) and all(
+            n is None or n == m for n, m in zip(sizes, value.shape, strict=True)
+        )
+        if right_dtype and right_shape:
+            return value
     numbers = ", ".join("*" if n is None else str(n) for n in sizes)
     wanted = "float32 or float64" if dtype is None else str(np.dtype(dtype))
     expected = f"[{axes}] = [{numbers}] {wanted}"
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         raise DtypeError(sentence(owner, name, f"an array {expected}", value, advice))
-    if value.dtype not in FLOATS if dtype is None else value.dtype != dtype:
+    if not right_dtype:
         hint = f"Convert it with {name}.astype({wanted.split()[0]!r}) if that is what you mean."
         raise DtypeError(sentence(owner, name, expected, value, hint))
-    if len(value.shape) != len(sizes) or any(
-        n is not None and n != m for n, m in zip(sizes, value.shape, strict=False)
-    ):
-        raise ShapeError(sentence(owner, name, expected, value, advice))
-    return value
+    raise ShapeError(sentence(owner, name, expected, value, advice))
 
 
 def check_finite(owner: str, name: str, value: Any, advice: str) -> None:

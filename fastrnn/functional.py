@@ -80,7 +80,7 @@ def _forward(
     for name, s in zip(cell.states, states, strict=True):
         check_array(function, f"state {name}", s, "B, H", (B, H), dtype)
     order, back = xp.asarray(layout.order), xp.asarray(layout.inverse_order)
-    packed = Packed(pack(x, layout, time_major), layout)
+    packed = Packed(pack(xp, x, layout, time_major), layout)
     flip = xp.asarray(layout.reversal) if reverse else None
     if reverse:
         packed = packed.with_rows(packed.rows[flip])
@@ -121,7 +121,7 @@ def _backward(function: str, dy: Any, cache: Any, dstate: Any) -> Any:
     order, back = xp.asarray(layout.order), xp.asarray(layout.inverse_order)
     flip = xp.asarray(layout.reversal) if call.reverse else None
     dsT = None if grads is None else tuple(None if d is None else d[order] for d in grads)
-    rows = None if dy is None else pack(dy, layout, call.time_major)
+    rows = None if dy is None else pack(xp, dy, layout, call.time_major)
     if rows is not None and call.reverse:
         rows = rows[flip]
     dx, ds0, dparams = call.backend.run(

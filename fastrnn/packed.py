@@ -184,9 +184,9 @@ class Packed:
         """The same layout with other, materialised rows."""
         return replace(self, rows=rows, depth=None, states=None)
 
-    def reverse(self) -> Packed:
+    def reverse(self, xp: Any) -> Packed:
         """Every sequence from its last step to its first."""
-        return replace(self, rows=self.rows[self.layout.reversal])
+        return replace(self, rows=self.rows[xp.asarray(self.layout.reversal)])
 
 
 def check_lengths(owner: str, lengths: Any, batch: int, span: int) -> np.ndarray:
@@ -224,12 +224,12 @@ def layout_of(owner: str, batch: int, span: int, lengths: Any = None, mask: Any 
     return Layout.plain(batch, span)
 
 
-def pack(x: Any, layout: Layout, time_major: bool = False) -> Any:
+def pack(xp: Any, x: Any, layout: Layout, time_major: bool = False) -> Any:
     """The rows [N, ...] of a padded array x [B, T, ...] ([T, B, ...] where time_major)."""
     if layout.is_plain:
         rows = x if time_major else x.swapaxes(0, 1)
         return rows.reshape((layout.N, *x.shape[2:]))
-    b, t = layout.caller
+    b, t = (xp.asarray(index) for index in layout.caller)
     return x[t, b] if time_major else x[b, t]
 
 
@@ -247,8 +247,8 @@ def unpack(xp: Any, rows: Any, layout: Layout, time_major: bool = False) -> Any:
     shape = (layout.B, layout.span, *rows.shape[1:])
     if layout.is_plain:
         y = rows.reshape((layout.span, layout.B, *rows.shape[1:]))
-        return y.copy() if time_major else xp.ascontiguousarray(y.swapaxes(0, 1))
-    b, t = layout.caller
+        return (y if time_major else y.swapaxes(0, 1)).copy()
+    b, t = (xp.asarray(index) for index in layout.caller)
     y = xp.zeros((shape[1], shape[0], *shape[2:]) if time_major else shape, rows.dtype)
     if time_major:
         y[t, b] = rows

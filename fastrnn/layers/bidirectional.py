@@ -72,7 +72,7 @@ class Bidirectional(Layer):
         xp = self.backend.xp
         self.forward_layer.index, self.backward_layer.index = 2 * self.index, 2 * self.index + 1
         one, one_cache = self.forward_layer.forward(x, noise)
-        two, two_cache = self.backward_layer.forward(x.reverse(), noise)
+        two, two_cache = self.backward_layer.forward(x.reverse(xp), noise)
         a, b = one.rows, two.rows
         if two.sequence:
             b = b[xp.asarray(x.layout.reversal)]

@@ -74,7 +74,7 @@ class Embedding(_FromIds):
     def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
         self.check_ids(x.rows)
         if self.mask_zero:
-            x = drop(x, x.rows != 0)[0]
+            x = drop(self.backend.xp, x, x.rows != 0)[0]
         y = x.with_rows(self.params["W"][x.rows])
         return y, x.rows if noise is not None else None
 
@@ -131,8 +131,9 @@ class OneHot(_FromIds):
         return f"OneHot({self.depth})"
 
 
-def drop(x: Packed, keep: Any) -> tuple[Packed, np.ndarray]:
+def drop(xp: Any, x: Packed, keep: Any) -> tuple[Packed, Any]:
     """x without the rows where `keep` [N] is False, and the indices of the rows that stay."""
     keep = keep.get() if hasattr(keep, "get") else keep
-    layout, index = x.layout.select(keep)
+    layout, kept = x.layout.select(keep)
+    index = xp.asarray(kept)
     return replace(x, rows=x.rows[index], layout=layout), index

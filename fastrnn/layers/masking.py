@@ -34,7 +34,7 @@ class Masking(Layer):
 
     def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
         keep = (x.rows != self.mask_value).reshape(len(x.rows), -1).any(axis=1)
-        y, index = drop(x, keep)
+        y, index = drop(self.backend.xp, x, keep)
         return y, (index, x.rows.shape) if noise is not None else None
 
     def backward(self, cache: Any, dy: Any) -> Any:

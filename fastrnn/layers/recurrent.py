@@ -131,7 +131,7 @@ class Recurrent(Layer):
                 )
             ]
         if self.go_backwards:
-            x = x.reverse()
+            x = x.reverse(xp)
         s0 = self._initial(layout)
         y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, noise is not None, *masks)
         back = xp.asarray(layout.inverse_order)
