@@ -25,6 +25,7 @@ from .layers import (
 from .layers.base import check_units
 from .model import Sequential, load_model
 from .packed import Layout, Packed, layout_of, unpack, unpack_list
+from .schedules import check_number
 from .threads import single_threaded_blas
 
 _BATCH = 128
@@ -42,10 +43,10 @@ class _Autoencoder:
 
     def __init__(self, seed: Any, dtype: Any, backend: str | None, optimizer: Any, loss: Any) -> None:
         self.options = {"seed": seed, "dtype": dtype, "backend": backend}
-        self.training = (optimizer, loss)
         self.threshold: float | None = None
         self._model: Sequential | None = None
         self._empty = Sequential([], **self.options)
+        self._empty.compile(optimizer, loss)  # so that a wrong name is found here
 
     def layers(self, features: int) -> list[Layer]:
         """Encoder and decoder for x with so many features."""
@@ -71,7 +72,6 @@ class _Autoencoder:
         for layer in self.layers(inputs.shape.width):
             empty.add(layer)
         empty.build(inputs.shape)
-        empty.compile(*self.training)
         self._model = empty
         return inputs
 
@@ -137,8 +137,7 @@ class _Autoencoder:
 
     def fit_threshold(self, x: Any, quantile: float = 0.99, **options: Any) -> float:
         """Set `threshold` to that quantile of the scores of x, normal examples, and return it."""
-        if isinstance(quantile, bool) or not 0 <= quantile <= 1:
-            raise ValueError(sentence("fit_threshold", "quantile", "a number in [0, 1]", repr(quantile)))
+        check_number("fit_threshold", "quantile", quantile, 0.0, 1.0, high_open=False)
         scores = self.score_samples(x, **options)
         if not len(scores):
             raise ValueError("fit_threshold: x has no examples.")
@@ -165,14 +164,31 @@ class _Autoencoder:
     @classmethod
     def restore(cls, path: Any, model: Sequential, description: dict[str, Any]) -> Any:
         """From a loaded model and the description it came with."""
-        if description["kind"] != cls.__name__:
+        kind = description.get("kind")
+        if kind != cls.__name__:
             raise ModelFormatError(
-                f"{cls.__name__}.load: {path} holds a {description['kind']}. Read it with fastrnn.load."
+                f"{cls.__name__}.load: {path} holds a {kind}. Read it with fastrnn.load."
             )
         extra = description["extra"]
-        made = cls(**extra["arguments"], backend=model.backend.name)
-        made._model, made.threshold = model, extra["threshold"]
+        try:
+            made = cls(**extra["arguments"], backend=model.backend.name)
+            threshold = extra["threshold"]
+            made.threshold = None if threshold is None else check_number(
+                cls.__name__, "threshold", threshold, 0.0
+            )  # fmt: skip
+            wanted = made.layers(model.layers[-1].out_shape.width)  # type: ignore[union-attr]
+            if [_what(layer) for layer in wanted] != [_what(layer) for layer in model.layers]:
+                raise ValueError("the layers are not those of the arguments")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            expected = f"does not describe an {cls.__name__}"
+            raise ModelFormatError(f"load: {path} {expected}: {error!r}.") from error
+        made._model = model
         return made
+
+
+def _what(layer: Layer) -> tuple[type, dict[str, Any]]:
+    """Class and configuration; in a model, names are numbered."""
+    return type(layer), {**layer.config(), "name": None}
 
 
 class Autoencoder(_Autoencoder):
@@ -203,14 +219,14 @@ class Autoencoder(_Autoencoder):
         optimizer: Any = "adam", seed: Any = None, dtype: Any = "float32", backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(seed, dtype, backend, optimizer, loss)
-        sizes = (units,) if isinstance(units, int) else tuple(units)
+        sizes = tuple(units) if isinstance(units, (tuple, list)) else (units,)
         if not sizes:
             raise ValueError(sentence("Autoencoder", "units", "one size or more", units))
         self.units = tuple(check_units("Autoencoder", "units", n) for n in sizes)
         self.noise, self.sparsity = noise, sparsity
         self.activations = activation, output_activation
-        self.code = len(self.units) + (noise > 0) + (sparsity > 0)
         self.layers(1)  # so that a wrong argument is named here
+        self.code = len(self.units) + bool(noise) + bool(sparsity)
         self.arguments = {
             "units": list(self.units), "noise": noise, "sparsity": sparsity, "activation": activation,
             "output_activation": output_activation, "seed": self._empty.seed, "dtype": str(self._empty.dtype),
@@ -259,6 +275,8 @@ class SequenceAutoencoder(_Autoencoder):
     ) -> None:  # fmt: skip
         super().__init__(seed, dtype, backend, optimizer, loss)
         self.units, self.cell = check_units("SequenceAutoencoder", "units", units), cell
+        if not isinstance(cell, str):
+            raise TypeError(sentence("SequenceAutoencoder", "cell", "the name of a cell", cell))
         self.layers(1)
         self.arguments = {
             "units": self.units, "cell": cell, "seed": self._empty.seed, "dtype": str(self._empty.dtype),

@@ -54,7 +54,8 @@ class Inputs:
                 raise ValueError(
                     f"{owner}: a list of sequences has its lengths already; drop lengths and mask."
                 )
-            self.x: Any = arrays
+            # Ids of different integer types would meet as floats.
+            self.x: Any = [a.astype(np.int64, copy=False) for a in arrays] if ids else arrays
             self.shape = self._shape(arrays[0], 1) if arrays else expected
             self.lengths = np.array([len(a) for a in arrays], np.int64)
             self._check_same(arrays)
@@ -93,6 +94,10 @@ class Inputs:
             if array.ndim != least:
                 axes = "[T]" if self.ragged else "[B, T]"
                 raise ShapeError(sentence(self.owner, name, f"integer ids {axes}", array))
+            fixed = None if expected is None or self.ragged else expected.length
+            if fixed is not None and array.shape[1] != fixed:
+                expected_text = f"integer ids [B, T] = [*, {fixed}]"
+                raise ShapeError(sentence(self.owner, name, expected_text, array))
             return
         if array.dtype != self.dtype:
             advice = f"Convert it with {name}.astype({str(self.dtype)!r})"
@@ -106,8 +111,10 @@ class Inputs:
             axes = "[T, F]" if self.ragged else "[B, F] or [B, T, F]"
             advice = "Add the missing axis, for example x[..., None]."
             raise ShapeError(sentence(self.owner, name, axes, array, advice))
+        found = self._shape(array, least)
+        if 0 in found.features:
+            raise ShapeError(sentence(self.owner, name, "of at least one feature", array))
         if expected is not None:
-            found = self._shape(array, least)
             fixed = expected.length if found.sequence else None
             if (
                 found.features != expected.features
@@ -178,63 +185,98 @@ class Targets:
         class_weight: dict[int, float] | None = None,
     ) -> None:  # fmt: skip
         self.owner, self.backend = owner, inputs.backend
-        self.ragged = isinstance(y, (list, tuple)) and (not len(y) or hasattr(y[0], "shape"))
-        if not self.ragged and not _is_array(y):
+        self.ragged = isinstance(y, (list, tuple))
+        if not all(map(_is_array, y if self.ragged else [y])):
             advice = "Convert it with numpy.asarray."
             raise DtypeError(sentence(owner, "y", "an array or a list of arrays", y, advice))
-        if len(y) != len(inputs):
+        found = len(y) if self.ragged or y.ndim else 0
+        if found != len(inputs):
             expected = f"{len(inputs)} examples, as many as x"
-            raise ShapeError(sentence(owner, "y", expected, str(len(y))))
+            raise ShapeError(sentence(owner, "y", expected, str(found)))
+        kinds = {f"{a.ndim} axes of {a.dtype}" for a in y} if self.ragged else ()
+        if len(kinds) > 1:
+            expected = "arrays of the same rank and dtype"
+            raise DtypeError(sentence(owner, "y", expected, ", ".join(sorted(kinds))))
         self.y: Any = list(y) if self.ragged else self.backend.asarray(y)
-        self.lengths = inputs.lengths
-        self.class_weight = class_weight
+        # A mask may leave out any step; y counts all of them, as x does.
+        whole = not inputs.ragged and inputs.mask is not None
+        self.lengths = np.full(len(inputs), inputs.x.shape[1]) if whole else inputs.lengths
+        # Beside a list, [B, T] is padded to the longest sequence of all, not to that of a batch.
+        self.longest = int(self.lengths.max(initial=0)) if inputs.ragged else None
+        self.class_weight = _check_class_weight(owner, class_weight)
         self.weight = None
         if sample_weight is not None:
+            expected = f"numbers [B] or [B, T], B = {len(inputs)}"
+            if isinstance(sample_weight, (list, tuple)) and any(map(np.ndim, sample_weight)):
+                advice = "Pad it to the longest sequence."
+                raise ShapeError(sentence(owner, "sample_weight", expected, "a list of lists", advice))
             self.weight = np.asarray(sample_weight)
-            if self.weight.dtype.kind not in "fiu" or self.weight.shape[:1] != (len(inputs),):
-                expected = f"numbers [B] or [B, T], B = {len(inputs)}"
+            right = self.weight.shape[:1] == (len(inputs),) and self.weight.ndim <= 2
+            if self.weight.dtype.kind not in "fiu" or not right:
                 raise ShapeError(sentence(owner, "sample_weight", expected, self.weight))
             if self.weight.size and not (self.weight >= 0).all():
                 raise ValueError(f"{owner}: sample_weight must not be negative or NaN.")
 
-    def rows(self, index: np.ndarray, out: Packed, dtype: Any) -> tuple[Any, Any]:
-        """(targets, weights or None) for the rows of `out`, the output for the batch of `index`."""
+    def rows(
+        self, index: np.ndarray, out: Packed, dtype: Any, fixed: int | None = None
+    ) -> tuple[Any, Any]:
+        """(targets, weights or None) for the rows of `out`, the output for the batch of `index`.
+
+        `fixed` is the number of output steps where the model sets it and not the input.
+        """
+        asarray = self.backend.asarray
         if not out.sequence:
-            where: Any = index[out.layout.order]
-            if self.ragged:
-                found: Any = np.stack([self.y[i] for i in where]) if len(where) else np.zeros(0)
-                target = self.backend.asarray(found)
-            else:
-                target = self.y[self.backend.asarray(where)]
+            where = index[out.layout.order]
+            target = asarray(self._stack(where)) if self.ragged else self.y[asarray(where)]
             return target, self._weights(target, where, None, dtype)
         b, t = out.layout.caller
         where = index[b]
+        # A padded array has the steps of the output; beside a list it may be longer than this batch.
+        span = out.layout.span if fixed is not None or self.longest is None else self.longest
         if self.ragged:
-            self._check_lengths(index)
+            self._check_lengths(index, fixed)
             chosen = [self.y[i] for i in index]
             starts = np.concatenate([[0], np.cumsum([len(c) for c in chosen], dtype=np.int64)])
-            target = self.backend.asarray(np.concatenate(chosen)[starts[b] + t])
+            target = asarray(np.concatenate(chosen)[starts[b] + t])
         else:
-            if self.y.ndim < 2 or self.y.shape[1] < out.layout.span:
-                expected = f"[B, T, ...] with T = {out.layout.span}: the model gives every step"
+            if self.y.ndim < 2 or self.y.shape[1] != span:
+                expected = f"[B, T, ...] with T = {span}: the model gives every step"
                 advice = "Set return_sequences=False in the last recurrence for one target a sequence."
                 raise ShapeError(sentence(self.owner, "y", expected, self.y, advice))
-            asarray = self.backend.asarray
             target = self.y[asarray(where), asarray(t)]
+        if self.weight is not None and self.weight.ndim == 2 and self.weight.shape[1] != span:
+            expected = f"numbers [B] or [B, T] with T = {span}"
+            raise ShapeError(sentence(self.owner, "sample_weight", expected, self.weight))
         return target, self._weights(target, where, t, dtype)
 
-    def _check_lengths(self, index: np.ndarray) -> None:
+    def _stack(self, where: np.ndarray) -> np.ndarray:
+        """Targets of one shape, one an example, from a list of arrays."""
+        chosen = [self.y[i] for i in where]
+        shapes = sorted({a.shape for a in chosen})
+        if len(shapes) > 1:
+            expected = "arrays of one shape: the model gives one output a sequence"
+            advice = "Set return_sequences=True in the last recurrence for a target a step."
+            got = ", ".join(str(list(s)) for s in shapes)
+            raise ShapeError(sentence(self.owner, "y", expected, got, advice))
+        return np.stack(chosen) if chosen else np.zeros(0)
+
+    def _check_lengths(self, index: np.ndarray, fixed: int | None) -> None:
         for i in index:
-            if len(self.y[i]) != self.lengths[i]:
-                expected = f"{self.lengths[i]} steps, as many as x[{i}]"
-                raise ShapeError(sentence(self.owner, f"y[{i}]", expected, str(len(self.y[i]))))
+            y, wanted = self.y[i], self.lengths[i] if fixed is None else fixed
+            if y.ndim == 0 or len(y) != wanted:
+                like = f", as many as x[{i}]" if fixed is None else ""
+                expected = f"{wanted} steps{like}"
+                raise ShapeError(sentence(self.owner, f"y[{i}]", expected, y))
+            if y.shape[1:] != self.y[0].shape[1:]:
+                expected = f"{list(self.y[0].shape[1:])} a step, as y[0]"
+                raise ShapeError(sentence(self.owner, f"y[{i}]", expected, y))
 
     def _weights(self, target: Any, where: np.ndarray, t: np.ndarray | None, dtype: Any) -> Any:
         weights = None
         if self.weight is not None:
             if self.weight.ndim == 1:
                 weights = self.weight[where]
-            elif t is not None and self.weight.ndim == 2:
+            elif t is not None:
                 weights = self.weight[where, t]
             else:
                 expected = "[B]: the model gives one output a sequence"
@@ -242,14 +284,29 @@ class Targets:
             weights = self.backend.asarray(weights.astype(dtype))
         if self.class_weight is not None:
             ids = self.backend.to_numpy(target)
-            if ids.dtype.kind not in "iub":
-                raise DtypeError(sentence(self.owner, "y", "class ids where class_weight is given", ids))
-            table = np.ones(max([int(ids.max(initial=0)), *map(int, self.class_weight)]) + 1, dtype)
+            if ids.dtype.kind not in "iub" or ids.size != len(ids):
+                expected = "class ids, one an output, where class_weight is given"
+                raise DtypeError(sentence(self.owner, "y", expected, ids))
+            table = np.ones(len(ids), dtype)
             for k, w in self.class_weight.items():
-                table[int(k)] = w
-            by_class = self.backend.asarray(table[ids.reshape(len(ids), -1)[:, 0].astype(np.int64)])
+                table[ids.reshape(-1) == k] = w
+            by_class = self.backend.asarray(table)
             weights = by_class if weights is None else weights * by_class
         return weights
+
+
+def _check_class_weight(owner: str, given: Any) -> dict[int, float] | None:
+    """{class id: weight}, whole numbers and finite numbers, neither below 0."""
+    if given is None:
+        return None
+    expected = "a dict {class id: weight} of numbers of at least 0"
+    if not isinstance(given, dict):
+        raise TypeError(sentence(owner, "class_weight", expected, given))
+    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
+    for k, w in given.items():
+        if not (isinstance(k, whole) and isinstance(w, number) and k >= 0 and 0 <= w < np.inf):
+            raise ValueError(sentence(owner, "class_weight", expected, given))
+    return given
 
 
 def order_of_epoch(

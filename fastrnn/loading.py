@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .autoencoder import Autoencoder, SequenceAutoencoder
+from .errors import ModelFormatError
 from .model import Sequential, load_model
 
 KINDS: dict[str, Any] = {"Autoencoder": Autoencoder, "SequenceAutoencoder": SequenceAutoencoder}
@@ -25,7 +26,9 @@ def load(path: Any, *, backend: str | None = None, cells: dict[str, Any] | None 
     FileNotFoundError
     """
     model, description = load_model(path, backend, cells)
-    kind = description["kind"]
+    kind = description.get("kind")
     if kind == Sequential.kind:
         return model
+    if kind not in KINDS:
+        raise ModelFormatError(f"load: {path} holds a {kind!r}, which this version does not know.")
     return KINDS[kind].restore(path, model, description)

@@ -11,7 +11,8 @@ from . import losses, metrics, optimizers, serialization, training
 from .backends import get_backend
 from .batches import Inputs, Targets
 from .errors import FLOATS, DtypeError, ModelFormatError, ShapeError, sentence
-from .layers import Input, Layer, Noise, Shape, from_description
+from .layers import Input, Layer, Noise, RepeatVector, Shape, from_description
+from .layers.base import check_units
 from .packed import Packed, unpack, unpack_list
 from .threads import single_threaded_blas
 
@@ -69,10 +70,11 @@ class Sequential:
         """Append a layer; the model must not be built yet."""
         if not isinstance(layer, Layer):
             raise TypeError(sentence("Sequential", "layer", "a layer such as LSTM(64)", layer))
-        if self.layers and self.layers[-1].built:
+        if self.built and not isinstance(self.layers[0], Input):
             raise RuntimeError("Sequential: add every layer before the model is built.")
-        if any(layer is other for other in self.layers):
-            raise ValueError(f"Sequential: {layer} is in the model already; make a second one.")
+        present = {id(one) for other in self.layers for one in (other, *other.layers())}
+        if any(id(one) in present or one.built for one in (layer, *layer.layers())):
+            raise ValueError(f"Sequential: {layer} is in a model already; make a second one.")
         if isinstance(layer, Input) and self.layers:
             raise ValueError("Sequential: Input must be the first layer.")
         taken = {other.name for other in self.layers}
@@ -80,23 +82,19 @@ class Sequential:
         while layer.name in taken:
             layer.name, k = f"{base}_{k}", k + 1
         self.layers.append(layer)
-        if isinstance(layer, Input) or isinstance(self.layers[0], Input):
-            self._try_build()
+        if isinstance(self.layers[0], Input):
+            # Built as it comes, so that an error names the line that is wrong; then it is not added.
+            try:
+                self.build(self.layers[0].declared)
+            except BaseException:
+                self.layers.pop()
+                raise
 
     # -- building ---------------------------------------------------------------------------------
 
     @property
     def built(self) -> bool:
         return bool(self.layers) and all(layer.built for layer in self.layers)
-
-    def _try_build(self) -> None:
-        """Layers behind an Input are built as they come, so that errors name the line that is wrong."""
-        shape = self.layers[0].declared if isinstance(self.layers[0], Input) else None
-        for layer in self.layers:
-            if not layer.built:
-                assert shape is not None
-                self._build_layer(layer, shape)
-            shape = layer.out_shape
 
     def _build_layer(self, layer: Layer, shape: Shape) -> None:
         index = self.layers.index(layer)
@@ -116,16 +114,30 @@ class Sequential:
         if not self.layers:
             raise ValueError("Sequential: a model needs at least one layer.")
         if not isinstance(shape, Shape):
+            if not isinstance(shape, (tuple, list)) or len(shape) < 2:
+                expected = "a tuple such as (None, None, 8), the batch first"
+                raise ValueError(sentence("Sequential.build", "shape", expected, shape))
             numbers = tuple(shape)[1:]
             ids = self.layers[0].takes_ids
             sequence = ids or len(numbers) > 1
-            features = () if ids else numbers[1:] if sequence else numbers
+            features = numbers[1:] if sequence else numbers
+            for n in features:
+                check_units("Sequential.build", "a size of features in shape", n)
             shape = Shape(features, sequence, numbers[0] if sequence else None, ids=ids)
-        for layer in self.layers:
-            if not layer.built:
-                self._build_layer(layer, shape)
-            assert layer.out_shape is not None
-            shape = layer.out_shape
+            if ids and features:
+                expected = "(None, T) for integer ids"
+                raise ValueError(sentence("Sequential.build", "shape", expected, f"{shape}"))
+        fresh = [layer for layer in self.layers if not layer.built]
+        try:
+            for layer in self.layers:
+                if not layer.built:
+                    self._build_layer(layer, shape)
+                assert layer.out_shape is not None
+                shape = layer.out_shape
+        except BaseException:
+            for layer in fresh:  # half a model would take the wrong shape for the one it was made for
+                layer.forget()
+            raise
 
     def inputs(self, owner: str, x: Any, lengths: Any = None, mask: Any = None) -> Inputs:
         """x behind the door: checked, on the backend; builds the model where it is not built."""
@@ -161,6 +173,11 @@ class Sequential:
         """Whether the loss contains the last layer's activation."""
         wanted = getattr(self.loss, "fuses", None)
         return wanted is not None and getattr(self.layers[-1], "activation", None) == wanted
+
+    @property
+    def fixed_steps(self) -> int | None:
+        """The number of output steps where the model sets it, None where they are those of x."""
+        return _fixed_steps(self.layers)
 
     def run(self, x: Packed, noise: Noise | None = None, logits: bool = False) -> tuple[Packed, list[Any]]:
         """The output for a packed batch and the layers' caches (all None in inference)."""
@@ -232,7 +249,7 @@ class Sequential:
         with single_threaded_blas():
             inputs = self.inputs("evaluate", x, lengths, mask)
             targets = Targets("evaluate", y, inputs, sample_weight)
-            size = _whole("evaluate", batch_size)
+            size = check_units("evaluate", "batch_size", batch_size)
             logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
         if return_dict:
             return logs
@@ -246,13 +263,15 @@ class Sequential:
         """
         with single_threaded_blas():
             inputs = self.inputs("predict", x, lengths, mask)
-            return self._predict(inputs, range(len(self.layers)), _whole("predict", batch_size))
+            size = check_units("predict", "batch_size", batch_size)
+            return self._predict(inputs, range(len(self.layers)), size)
 
     def _predict(self, inputs: Inputs, layers: range, batch_size: int) -> Any:
         xp = self.backend.xp
         parts: list[Any] = []
         states: list[tuple[Any, ...]] = []
         n = len(inputs)
+        fixed = _fixed_steps(self.layers[i] for i in layers)
         for k in range(0, max(n, 1), batch_size):
             index = np.arange(k, min(k + batch_size, n))
             x = inputs.batch(index)
@@ -266,7 +285,7 @@ class Sequential:
                 parts.append(x.rows[xp.asarray(x.layout.inverse_order)])
             elif inputs.ragged:
                 rows = self.backend.to_numpy(x.rows)
-                lengths = [x.layout.span] * len(index) if _fixed(x, inputs) else inputs.lengths[index]
+                lengths = inputs.lengths[index] if fixed is None else [fixed] * len(index)
                 parts.extend(unpack_list(rows, x.layout, lengths))
             else:
                 parts.append(unpack(xp, x.rows, x.layout))
@@ -359,9 +378,11 @@ def load_model(
     path: Any, backend: str | None = None, cells: dict[str, Any] | None = None
 ) -> tuple[Sequential, dict[str, Any]]:
     """The Sequential of a model file, and the description beside it; see `fastrnn.load`."""
+    get_backend(backend)  # a wrong name is no fault of the file
     description, arrays = serialization.read(path)
     tensors = serialization.Tensors(path, arrays)
     try:
+        serialization.check_sizes(description["layers"], arrays)
         layers = [from_description(d, cells) for d in description["layers"]]
         model = Sequential(layers, seed=description["seed"], dtype=description["dtype"], backend=backend)
         features, sequence, length, ids = description["input"]
@@ -369,7 +390,7 @@ def load_model(
         serialization.restore(model, description, tensors)
     except ModelFormatError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         raise ModelFormatError(f"load: {path} does not describe a model: {error!r}.") from error
     return model, description
 
@@ -385,17 +406,10 @@ def _seed(seed: Any) -> int:
     return int(seed)
 
 
+def _fixed_steps(layers: Iterable[Layer]) -> int | None:
+    steps = [one.n for one in layers if isinstance(one, RepeatVector) and one.n is not None]
+    return steps[-1] if steps else None
+
+
 def _metric(metric: Any, loss: Any) -> metrics.Metric:
     return metrics.get(metric, loss)
-
-
-def _whole(owner: str, batch_size: Any) -> int:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        expected = "a whole number of at least 1"
-        raise ValueError(sentence(owner, "batch_size", expected, repr(batch_size)))
-    return int(batch_size)
-
-
-def _fixed(x: Packed, inputs: Inputs) -> bool:
-    """Whether the output's steps are the model's own (RepeatVector(n)) and not those of the input."""
-    return x.layout.is_plain and x.layout.span != int(inputs.lengths.max(initial=0))

@@ -101,7 +101,8 @@ class Layout:
     def is_plain(self) -> bool:
         """Whether rows are plain time-major memory in the caller's order."""
         full = self.T == self.span or self.B == 0
-        return full and self.times is None and self.N == self.B * self.T
+        whole = full and self.times is None and self.N == self.B * self.T
+        return whole and bool((self.order == np.arange(self.B)).all())
 
     @cached_property
     def before(self) -> np.ndarray:

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from . import losses, optimizers
 from .errors import ModelFormatError
+from .layers import CLASSES
 
 FORMAT = "fastrnn 1"
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own
@@ -41,16 +43,22 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     for layer in model.layers:
         state = getattr(layer, "state", None)
         if state is not None:
-            description["states"][layer.name] = len(state)
-            tensors.update({f"state/{layer.name}/{k}": numpy(s) for k, s in enumerate(state)})
+            description["states"][layer.name] = len(state[0])
+            for name, s in zip(layer.cell.states, state, strict=True):
+                tensors[f"state/{layer.name}/{name}"] = numpy(s)
+        for made in {type(one) for one in (layer, *layer.layers())}:
+            if CLASSES.get(made.__name__) is not made:
+                raise ValueError(f"save: {made.__name__} is a layer of your own; load cannot make it.")
     if model.optimizer is not None:
         metrics = [m.config() for m in model.metrics]
-        if None in metrics:
+        whole = _comes_back(model.optimizer, optimizers.get) and _comes_back(model.loss, losses.get)
+        if None in metrics or not whole:
+            what = "metrics that are functions" if whole else "a loss, optimizer or schedule of your own"
             warnings.warn(
-                "fastrnn: metrics that are functions cannot be saved; compile again after loading.",
-                UserWarning,
-                stacklevel=4,
+                f"fastrnn: {what} cannot be saved; compile again after loading.", UserWarning, stacklevel=4
             )
+        if not whole:
+            return description, tensors
         description["compiled"] = {
             "optimizer": model.optimizer.config(),
             "iterations": int(model.optimizer.iterations),
@@ -59,6 +67,14 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         }
         tensors.update({f"optimizer/{k}": numpy(v) for k, v in model.optimizer.state().items()})
     return description, tensors
+
+
+def _comes_back(thing: Any, get: Any) -> bool:
+    """Whether `get` makes such a thing from its description."""
+    try:
+        return type(get(thing.config())) is type(thing)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _layer_input(model: Any) -> Any:
@@ -172,13 +188,21 @@ class Tensors:
             )
         return tensor
 
-    def take_all(self, prefix: str) -> dict[str, np.ndarray]:
-        names = [name for name in self.left if name.startswith(prefix)]
-        return {name[len(prefix) :]: self.left.pop(name) for name in names}
-
     def finish(self) -> None:
         if self.left:
             raise ModelFormatError(f"load: {self.path}: nothing uses the tensors {sorted(self.left)}.")
+
+
+def check_sizes(layers: Any, tensors: dict[str, np.ndarray]) -> None:
+    """Refuse a description that asks for larger layers than the file can fill, before they are made."""
+    most = sum(tensor.size for tensor in tensors.values())
+    for layer in layers:
+        config = layer["config"]
+        for name in ("units", "input_dim", "output_dim"):
+            if name in config and not 0 < config[name] <= most:
+                raise ValueError(f"{name}={config[name]!r}, but all tensors hold {most} numbers")
+        if "layer" in config:
+            check_sizes([config["layer"]], tensors)
 
 
 def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:
@@ -186,14 +210,29 @@ def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:
     for name, p in model.named_params().items():
         p[...] = model.backend.asarray(tensors.take(f"params/{name}", p.shape, p.dtype))
     by_name = {layer.name: layer for layer in model.layers}
-    for name, count in description["states"].items():
-        arrays = (tensors.take(f"state/{name}/{k}") for k in range(count))
-        by_name[name].state = tuple(model.backend.asarray(a) for a in arrays)
-    model.epochs_done = description["epochs_done"]
-    model.steps_done = description["steps_done"]
+    for name, batch in description["states"].items():
+        layer = by_name[name]
+        if not layer.stateful:
+            raise ValueError(f"{name} is not stateful")
+        shape = (_count(batch), layer.units)
+        arrays = [tensors.take(f"state/{name}/{s}", shape, model.dtype) for s in layer.cell.states]
+        layer.state = tuple(model.backend.asarray(a) for a in arrays)
+    model.epochs_done = _count(description["epochs_done"])
+    model.steps_done = _count(description["steps_done"])
     compiled = description["compiled"]
     if compiled is not None:
         model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
-        state = {k: model.backend.asarray(v) for k, v in tensors.take_all("optimizer/").items()}
-        model.optimizer.load_state(state, compiled["iterations"])
+        slots = {}
+        if _count(compiled["iterations"]):
+            for slot in model.optimizer.slot_names():
+                for name, p in model.named_params().items():
+                    key = f"{slot}/{name}"
+                    slots[key] = model.backend.asarray(tensors.take(f"optimizer/{key}", p.shape, p.dtype))
+        model.optimizer.load_state(slots, compiled["iterations"])
     tensors.finish()
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number from 0")
+    return value

@@ -138,6 +138,12 @@ class _SingleThreadedBlas:
         self.inside = 0
         self.limiter: Any = None
 
+    def take_control(self) -> None:
+        """From threadpoolctl 3.8 on only one Python thread may set OpenBLAS' limit; the lock is ours."""
+        for library in self.controller.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
     def __enter__(self) -> None:
         with self.lock:
             if self.inside == 0:
@@ -147,6 +153,7 @@ class _SingleThreadedBlas:
                     from threadpoolctl import ThreadpoolController
 
                     self.controller = ThreadpoolController().select(user_api="blas")
+                self.take_control()
                 self.limiter = self.controller.limit(limits=1)
             self.inside += 1
 
@@ -154,7 +161,9 @@ class _SingleThreadedBlas:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
+                self.take_control()
                 self.limiter.restore_original_limits()
+                self.take_control()
                 self.limiter = None
 
 

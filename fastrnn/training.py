@@ -17,6 +17,7 @@ from .callbacks import Callback, History
 from .errors import NonFiniteError, sentence
 from .layers import Noise
 from .layers.activation import FUNCTIONS
+from .layers.base import check_rate
 from .progress import progress
 
 
@@ -42,27 +43,37 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
     xp = model.backend.xp
     for layer in model.layers:
         layer.clear_grads()
+    states = [(layer, layer.state) for layer in model.layers if getattr(layer, "stateful", False)]
     noise = Noise.of(model.seed, model.steps_done)
     # A broken step ends in NonFiniteError below; NumPy's warnings on the way would only blur it.
     with np.errstate(over="ignore", invalid="ignore"):
         out, caches = model.run(inputs.batch(index), noise, logits=model.fused)
-        target, weights = targets.rows(index, out, model.dtype)
+        target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
         model.loss.check(where, out.rows.shape, target, dtype=model.dtype)
-        value, dy = _loss(model)(xp, out.rows, target, weights)
+        y, target, weights = _flat(xp, out.rows, target, weights)
+        value, dy = _loss(model)(xp, y, target, weights)
         pairs = zip(model.layers, caches, strict=True)
         value += sum(layer.penalty(cache) for layer, cache in pairs)
         if not math.isfinite(value):
+            _go_back(states)
             raise NonFiniteError(_non_finite(where, "loss", value))
-        model.backward(caches, dy)
+        model.backward(caches, dy.reshape(out.rows.shape))
         params = model.named_params()
         grads = {
             name: xp.zeros_like(params[name]) if g is None else g for name, g in model.named_grads().items()
         }
         norm = model.optimizer.update(xp, params, grads) if params else 0.0
     if not math.isfinite(norm):
+        _go_back(states)
         raise NonFiniteError(_non_finite(where, "gradient", norm))
     model.steps_done += 1
-    return Step(value, len(out.rows), norm, out.rows, target, weights)
+    return Step(value, len(y), norm, y, target, weights)
+
+
+def _go_back(states: list[tuple[Any, Any]]) -> None:
+    """Stateful layers as they were before the step."""
+    for layer, state in states:
+        layer.state = state
 
 
 def _non_finite(where: str, what: str, value: float) -> str:
@@ -70,6 +81,17 @@ def _non_finite(where: str, what: str, value: float) -> str:
         f"{where}: the {what} is {value}. The weights are those of the last good step. Try a smaller "
         "learning rate, global_clipnorm=1.0 in the optimizer, or look for extreme values in x and y."
     )
+
+
+def _flat(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Rows of more than one axis [N, A, F] as rows [N * A, F], targets and weights likewise."""
+    if y.ndim < 3:
+        return y, target, weights
+    inner = math.prod(y.shape[1:-1])
+    rows = len(y) * inner
+    target = target.reshape((rows, *target.shape[y.ndim - 1 :]))
+    weights = None if weights is None else xp.repeat(weights, inner)
+    return y.reshape(rows, y.shape[-1]), target, weights
 
 
 def _loss(model: Any) -> Any:
@@ -93,13 +115,14 @@ def evaluate(
     for k in range(0, len(examples), batch_size):
         index = examples[k : k + batch_size]
         out, _ = model.run(inputs.batch(index), None, logits=model.fused)
-        target, weights = targets.rows(index, out, model.dtype)
+        target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
         model.loss.check("evaluate", out.rows.shape, target, dtype=model.dtype)
-        value, _ = _loss(model)(model.backend.xp, out.rows, target, weights, needs_gradient=False)
-        total += value * len(out.rows)
-        rows += len(out.rows)
-        _update_metrics(model, out.rows, target, weights)
-    loss = total / rows if rows else 0.0
+        y, target, weights = _flat(model.backend.xp, out.rows, target, weights)
+        value, _ = _loss(model)(model.backend.xp, y, target, weights, needs_gradient=False)
+        total += value * len(y)
+        rows += len(y)
+        _update_metrics(model, y, target, weights)
+    loss = total / rows if rows else math.nan
     return {"loss": loss, **{m.name: m.result() for m in model.metrics}}
 
 
@@ -159,23 +182,33 @@ def fit(
     targets = Targets("fit", y, inputs, sample_weight, class_weight)
     train = np.arange(len(inputs))
     validation = None
-    if not 0 <= validation_split < 1:
-        expected = "a number in [0, 1)"
-        raise ValueError(sentence("fit", "validation_split", expected, repr(validation_split)))
+    check_rate("fit", "validation_split", validation_split)
     if validation_data is not None:
-        vx, vy, *rest = validation_data
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            expected = "(x, y) or (x, y, sample_weight)"
+            raise ValueError(sentence("fit", "validation_data", expected, validation_data))
+        vx, vy, *weight = validation_data
         v_inputs = model.inputs("fit (validation)", vx)
-        v_targets = Targets("fit (validation)", vy, v_inputs, *rest)
+        v_targets = Targets("fit (validation)", vy, v_inputs, *weight)
         validation = v_inputs, v_targets, np.arange(len(v_inputs))
     elif validation_split:
         held = round(len(train) * validation_split)
+        if len(train) and not 0 < held < len(train):
+            expected = f"a share that leaves examples on both sides of {len(train)}"
+            raise ValueError(sentence("fit", "validation_split", expected, repr(validation_split)))
         train, held_out = np.split(train, [len(train) - held])
         validation = inputs, targets, held_out
     if not len(train):
         raise ValueError("fit: there is nothing to train on: x has no examples.")
+    # A stateful layer keeps one state a row: every batch must have as many.
+    stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+    validation_size = batch_size if stateful else max(batch_size, 128)
 
     history = model.history = History()
     everyone = [*callbacks, history]
+    for callback in everyone:
+        if not isinstance(callback, Callback):
+            raise TypeError(sentence("fit", "callbacks", "a list of fastrnn.callbacks.Callback", callback))
     model.stop_training = False
     for callback in everyone:
         callback.set_model(model)
@@ -187,9 +220,10 @@ def fit(
                           everyone, catches, pressed, report)  # fmt: skip
             if validation is not None and not pressed:
                 v_inputs, v_targets, examples = validation
-                found = evaluate(model, v_inputs, v_targets, max(batch_size, 128), examples)
+                found = evaluate(model, v_inputs, v_targets, validation_size, examples)
                 logs.update({f"val_{k}": v for k, v in found.items()})
-            for callback in everyone:
+            # Broken off, an epoch has no validation: callbacks that look for it would only raise.
+            for callback in [history] if pressed else everyone:
                 callback.on_epoch_end(epoch, logs)
             report.epoch(epoch, logs)
             if pressed:
@@ -229,6 +263,7 @@ def _epoch(
             for callback in callbacks:
                 callback.on_train_batch_end(k, {"loss": math.nan})
             model.stop_training = True
+            total, rows = math.nan, 1  # the mean of the good steps would look like a good epoch
             break
         total += done.loss * done.rows
         rows += done.rows

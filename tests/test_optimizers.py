@@ -151,7 +151,7 @@ def test_float32_stays_float32_and_grads_unchanged(make):
 @pytest.mark.parametrize("make", VARIANTS, ids=IDS)
 def test_blocks_do_not_show(make, monkeypatch):
     whole, norms = run(make(global_clipnorm=1.0), 3)
-    monkeypatch.setattr(optimizers, "BLOCK", 4)
+    monkeypatch.setattr("fastrnn.optimizer.BLOCK", 4)
     blocks, others = run(make(global_clipnorm=1.0), 3)
     np.testing.assert_allclose(others, norms, rtol=1e-14)
     for name in whole:

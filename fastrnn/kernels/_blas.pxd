@@ -27,7 +27,8 @@ cdef inline void gemm(
     const real* a, Py_ssize_t lda, const real* b, Py_ssize_t ldb, real beta, real* c, Py_ssize_t ldc,
 ) noexcept nogil:
     """C [m, n] = op(A) [m, k] op(B) [k, n] + beta C, all row-major with leading dimensions."""
-    cdef int mi = <int>m, ni = <int>n, ki = <int>k, la = <int>lda, lb = <int>ldb, lc = <int>ldc
+    cdef int mi = <int>m, ni = <int>n, ki = <int>k
+    cdef int la = max(1, <int>lda), lb = max(1, <int>ldb), lc = max(1, <int>ldc)  # BLAS wants 1 at least
     cdef real one = 1
     cdef char* ta = b"T" if transpose_a else b"N"
     cdef char* tb = b"T" if transpose_b else b"N"
@@ -65,7 +66,7 @@ cdef inline void gemm_panels(
     real beta, real* c, Py_ssize_t ldc,
 ) noexcept nogil:
     """C [m, n] = A [m, k] B [k, n] + beta C, with B in panels."""
-    cdef Py_ssize_t p, i, rows, piece = SMALL_PRODUCT // (PANEL * k)
+    cdef Py_ssize_t p, i, rows, piece = SMALL_PRODUCT // (PANEL * max(<Py_ssize_t>1, k))
     piece = max(<Py_ssize_t>1, min(<Py_ssize_t>32, piece))
     for p in range(panel_count(n)):
         i = 0

@@ -1,0 +1,400 @@
+"""The kernels equal the cells, for any number of threads; and what they stand on, piece by piece."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import (
+    BIG,
+    NAMES,
+    SIZES,
+    THREADS,
+    assert_close,
+    assert_same_bits,
+    packed_problem,
+    ragged,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from fastrnn.backends import get_backend
+from fastrnn.cells import CELLS
+from fastrnn.packed import Layout, Packed
+
+DTYPES = (np.float32, np.float64)
+# (tolerance, of_array): see assert_close.
+TOLERANCE = {np.float32: (1e-5, True), np.float64: (1e-12, False)}
+cpu = get_backend("cpu")
+
+
+def problem(
+    name: str, layout: Layout, inputs: int, units: int, dtype: Any, masked: bool, ids: bool
+) -> Any:
+    """(params, x, s0, h_mask, dy, dsT); weights small enough that float32 keeps its digits."""
+    cell = CELLS[name]
+    params, x, s0 = packed_problem(cell, layout, inputs, units, dtype)
+    rng = np.random.default_rng(2)
+    if ids:
+        x = Packed(rng.integers(0, inputs, layout.N), layout, depth=inputs)
+    keep = rng.random((layout.B, units)) < 0.7
+    h_mask = keep.astype(dtype) / dtype(0.7) if masked else None
+    dy = rng.standard_normal((layout.N, units)).astype(dtype)
+    dsT = tuple(rng.standard_normal(s.shape).astype(dtype) for s in s0)
+    scale = dtype(0.5)
+    return {k: scale * v for k, v in params.items()}, x, s0, h_mask, dy, dsT
+
+
+def double(value: Any) -> Any:
+    """A result or an argument in float64."""
+    if isinstance(value, dict):
+        return {k: double(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(double(v) for v in value)
+    if isinstance(value, Packed):
+        return value if value.depth is not None else value.with_rows(double(value.rows))
+    return None if value is None else value.astype(np.float64)
+
+
+def whole(backend: Any, name: str, arguments: Any, threads: int = 1) -> Any:
+    """Outputs, states and all gradients of one training call."""
+    params, x, s0, h_mask, dy, dsT = arguments
+    cell = CELLS[name]
+    y, sT, cache = backend.run(cell, "forward", params, x, s0, True, h_mask, threads=threads)
+    out = y.copy(), tuple(s.copy() for s in sT)
+    return out, backend.run(cell, "backward", params, cache, dy, dsT, threads=threads)
+
+
+def compare(name: str, arguments: Any, dtype: Any, threads: Any = (1,)) -> None:
+    """The kernel equals the cell, which computes in float64, and itself for any thread count."""
+    wanted = whole(get_backend("reference"), name, double(arguments))
+    results = [whole(cpu, name, arguments, n) for n in threads]
+    assert_close(results[0], wanted, *TOLERANCE[dtype])
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+    params, x, s0, h_mask, _, _ = arguments
+    for n in threads:
+        y, sT, cache = cpu.run(
+            CELLS[name], "forward", params, x, s0, False, h_mask, threads=n
+        )
+        assert cache is None
+        assert_same_bits((y, sT), results[0][0])
+
+
+@pytest.mark.parametrize("ids", [False, True], ids=["dense", "one-hot"])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "dropout"])
+@pytest.mark.parametrize("shape", ["plain", "ragged"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_kernel_equals_cell_for_any_threads(
+    name: str, dtype: Any, shape: str, masked: bool, ids: bool
+) -> None:
+    B, T, I, H = BIG
+    if shape == "plain":
+        layout = Layout.plain(B, T)
+    else:
+        layout = Layout.from_lengths(ragged(B, 2 * T, np.random.default_rng(1)), 2 * T)
+    assert layout.N * H * H > 2_000_000  # so that the smallest phase starts its threads
+    compare(name, problem(name, layout, I, H, dtype, masked, ids), dtype, THREADS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_kernel_equals_cell_at_odd_sizes(name: str, size: Any, dtype: Any) -> None:
+    B, T, I, H = size
+    rng = np.random.default_rng(0)
+    for layout in (Layout.plain(B, T), Layout.from_lengths(ragged(B, T, rng), T)):
+        for masked in (False, True):
+            compare(name, problem(name, layout, I, H, dtype, masked, False), dtype, (1, 3))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_many_units_and_many_steps(name: str, dtype: Any) -> None:
+    """More units than a task of a weight gradient (256), more rows than a chunk (96)."""
+    layout = Layout.from_lengths(np.array([3, 1, 0, 2]), 3)
+    compare(name, problem(name, layout, 5, 259, dtype, False, False), dtype, (1, 3))
+    layout = Layout.from_lengths(np.array([230, 100, 97, 96, 1, 130, 0, 99, 99]), 230)
+    compare(name, problem(name, layout, 3, 5, dtype, True, False), dtype, (1, 2))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(NAMES),
+    lengths=st.lists(st.integers(0, 9), min_size=0, max_size=20),
+    inputs=st.integers(1, 70),
+    units=st.integers(1, 70),
+    dtype=st.sampled_from(DTYPES),
+    masked=st.booleans(),
+    ids=st.booleans(),
+)
+def test_kernel_equals_cell_at_any_shape(
+    name: str, lengths: list[int], inputs: int, units: int, dtype: Any, masked: bool, ids: bool
+) -> None:
+    layout = Layout.from_lengths(np.array(lengths, np.int64), 9)
+    compare(name, problem(name, layout, inputs, units, dtype, masked, ids), dtype, (1, 2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layouts_of_memory_do_not_matter(name: str) -> None:
+    """Fortran order and strides are read as what they mean."""
+    layout = Layout.from_lengths(np.array([3, 5, 1, 0, 5]), 5)
+    params, x, s0, h_mask, dy, dsT = problem(name, layout, 3, 4, np.float64, True, False)
+
+    def strided(a: np.ndarray) -> np.ndarray:
+        out = np.full((*a.shape[:-1], 2 * a.shape[-1]), np.nan)[..., ::2]
+        out[...] = a
+        return out
+
+    wanted = whole(cpu, name, (params, x, s0, h_mask, dy, dsT))
+    for other in (np.asfortranarray, strided):
+        moved = (
+            {k: other(v) for k, v in params.items()},
+            x.with_rows(other(x.rows)),
+            tuple(other(s) for s in s0),
+            other(h_mask),
+            other(dy),
+            tuple(other(d) for d in dsT),
+        )
+        assert_same_bits(whole(cpu, name, moved), wanted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_of_zero_end_in_arrays_not_in_signals(name: str) -> None:
+    """I = 0 and H = 0: in a process of its own, because a wrong division would end this one."""
+    code = f"""
+import numpy as np
+from cases import *
+for inputs, units in ((0, 4), (3, 0), (0, 0)):
+    results = []
+    for backend in ("cpu", "reference"):
+        run, cell = get_backend(backend).run, CELLS[{name!r}]
+        for layout in (Layout.plain(3, 2), Layout.from_lengths(np.array([2, 0, 1]), 2)):
+            params, x, s0 = packed_problem(cell, layout, inputs, units)
+            y, sT, cache = run(cell, "forward", params, x, s0, True)
+            results.append((y.copy(), sT, run(cell, "backward", params, cache, y.copy(), s0)))
+    assert_close(results[:2], results[2:], 1e-12)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": ":".join(p for p in sys.path if p)},
+    )  # fmt: skip
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    assert done.stdout == done.stderr == ""  # BLAS prints where it is called with a bad size
+
+
+# ---------------------------------------------------------------------- Dense
+
+
+ACTIVATIONS = {
+    "linear": (lambda a: a, lambda y: np.ones_like(y)),
+    "relu": (lambda a: np.maximum(a, 0), lambda y: (y > 0).astype(y.dtype)),
+    "tanh": (np.tanh, lambda y: 1 - y * y),
+    "sigmoid": (expit, lambda y: y * (1 - y)),
+}
+
+
+@pytest.mark.parametrize("ids", [False, True], ids=["dense", "one-hot"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_dense(activation: str, dtype: Any, ids: bool) -> None:
+    """y = f(x W' + b) and its gradients, against NumPy in float64 and over threads."""
+    kernel, (f, slope) = cpu.kernels["dense"], ACTIVATIONS[activation]
+    for N, I, U in ((0, 3, 4), (1, 1, 1), (5, 3, 2), (129, 7, 257), (300, 300, 65)):
+        rng = np.random.default_rng([N, I, U])
+        layout = Layout.plain(N, 1)
+        params = {"W": rng.standard_normal((U, I)) / I**0.5, "b": rng.standard_normal(U)}
+        params = {k: v.astype(dtype) for k, v in params.items()}
+        rows = rng.standard_normal((N, I)).astype(dtype)
+        numbers = rng.integers(0, I, N)
+        x = Packed(numbers, layout, depth=I) if ids else Packed(rows, layout)
+        dense_rows = np.eye(I)[numbers] if ids else double(rows)
+        dy = rng.standard_normal((N, U)).astype(dtype)
+        given = [a.tobytes() for a in (rows, dy, *params.values())]
+        results = []
+        for threads in THREADS:
+            y = kernel.forward(params, x, activation, threads=threads)
+            results.append((y, kernel.backward(params, x, activation, y, dy, threads=threads)))
+            assert_same_bits(results[-1], results[0])
+        y, (dx, grads) = results[0]
+        W, b = double(params["W"]), double(params["b"])
+        wanted = f(dense_rows @ W.T + b)
+        da = double(dy) * slope(wanted)
+        assert_close(y, wanted, *TOLERANCE[dtype])
+        assert_close(grads, {"W": da.T @ dense_rows, "b": da.sum(0)}, *TOLERANCE[dtype])
+        assert dx is None if ids else True
+        if not ids:
+            assert_close(dx, da @ W, *TOLERANCE[dtype])
+        assert [a.tobytes() for a in (rows, dy, *params.values())] == given
+
+
+# ---------------------------------------------------------------------- BLAS
+
+
+PRODUCTS = ((1, 1, 1), (2, 3, 4), (5, 64, 7), (33, 65, 3), (1, 129, 200), (70, 1, 70), (40, 63, 600))
+
+
+@pytest.mark.parametrize("added", [False, True], ids=["", "added"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("how", ["nn", "nt", "tn", "tt", "panels", "panels t"])
+def test_products(how: str, dtype: Any, added: bool) -> None:
+    """The whole grid: no branch may compute nothing, or forget a transposition."""
+    from fastrnn.kernels._blas import matmul
+
+    for m, n, k in (*PRODUCTS, (2, 3, 0), (0, 3, 2), (2, 0, 3)):
+        if "panels" in how and k == 0:
+            continue  # see test_sizes_of_zero_end_in_arrays_not_in_signals
+        rng = np.random.default_rng([m, n, k])
+        a, b, c = (rng.standard_normal(s).astype(dtype) for s in ((m, k), (k, n), (m, n)))
+        ta, tb = how[0] == "t", how[-1] == "t"
+        found = matmul(
+            np.ascontiguousarray(a.T) if ta else a,
+            np.ascontiguousarray(b.T) if tb else b,
+            c if added else None,
+            transpose_a=ta, transpose_b=tb, panels="panels" in how,
+        )  # fmt: skip
+        assert found.dtype == dtype
+        wanted = double(a) @ double(b) + added * double(c)
+        assert_close(found, wanted, *TOLERANCE[dtype])
+
+
+def test_sizes_beyond_the_integers_of_blas() -> None:
+    from fastrnn.kernels._blas import check_sizes
+
+    check_sizes("lstm", 0, 2**31 - 1)
+    with pytest.raises(
+        OverflowError,
+        match=r"^lstm: every size must be at most 2147483647, got 2147483648\. "
+        r"Split the batch or the sequence into several calls\.$",
+    ):
+        check_sizes("lstm", 3, 2**31)
+
+
+def test_a_batch_beyond_the_integers_of_blas_is_refused_first() -> None:
+    """A width that no BLAS takes, as a view of one number, so that no memory is needed."""
+    kernel = cpu.kernels["rnn_tanh"]
+    params = {
+        "W_ih": np.broadcast_to(np.float32(0), (2, 2**31)),
+        "W_hh": np.zeros((2, 2), np.float32),
+        "b": np.zeros(2, np.float32),
+    }
+    layout = Layout.plain(1, 1)
+    x = Packed(np.zeros(1, np.int64), layout, depth=2**31)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "ascontiguousarray", lambda a, dtype=None: a)
+        with pytest.raises(OverflowError, match=r"^rnn: every size"):
+            kernel.forward(params, x, (np.zeros((1, 2), np.float32),), False, threads=1)
+
+
+# ---------------------------------------------------------------------- activations
+
+
+def through_rnn(values: np.ndarray, activation: str = "rnn_tanh") -> np.ndarray:
+    """f(values): one step of a recurrence whose input weights are the identity."""
+    width, dtype = 64, values.dtype
+    rows = values.reshape(-1, width)
+    params = {
+        "W_ih": np.eye(width, dtype=dtype),
+        "W_hh": np.zeros((width, width), dtype),
+        "b": np.full(width, -0.0, dtype),
+    }
+    x = Packed(rows, Layout.plain(len(rows), 1))
+    s0 = (np.zeros((len(rows), width), dtype),)
+    return cpu.run(CELLS[activation], "forward", params, x, s0, False)[0].ravel()
+
+
+def through_dense(values: np.ndarray, activation: str) -> np.ndarray:
+    """f(values): a Dense layer whose weights are the identity."""
+    rows = values.reshape(-1, 64)
+    params = {"W": np.eye(64, dtype=values.dtype), "b": np.full(64, -0.0, values.dtype)}
+    x = Packed(rows, Layout.plain(len(rows), 1))
+    return cpu.kernels["dense"].forward(params, x, activation, threads=1).ravel()
+
+
+def sweep(dtype: Any) -> np.ndarray:
+    """Every magnitude from the denormals to far beyond saturation, both signs."""
+    rng = np.random.default_rng(0)
+    near = rng.uniform(-12, 12, 64 * 3000)
+    far = 2.0 ** rng.uniform(-148, 60, 64 * 1000) * rng.choice([-1, 1], 64 * 1000)
+    return np.concatenate([near, far]).astype(dtype)
+
+
+@pytest.mark.parametrize("through", [through_rnn, lambda v: through_dense(v, "tanh")])
+def test_tanh_float32_to_8_ulp(through: Any) -> None:
+    x = sweep(np.float32)
+    y, true = through(x), np.tanh(x.astype(np.float64))
+    ulp = np.spacing(np.abs(true.astype(np.float32))).astype(np.float64)
+    assert (np.abs(y - true) / ulp).max() <= 8
+    assert np.abs(y).max() <= 1
+
+
+def test_tanh_float64() -> None:
+    x = sweep(np.float64)
+    y = through_rnn(x)
+    assert np.abs(y / np.tanh(x) - 1).max() <= 1e-15
+    assert np.abs(y).max() <= 1
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-7), (np.float64, 3e-16)])
+def test_sigmoid(dtype: Any, tolerance: float) -> None:
+    x = sweep(dtype)
+    y = through_dense(x, "sigmoid")
+    assert np.abs(y - expit(x.astype(np.float64))).max() <= tolerance
+    assert y.min() >= 0 and y.max() <= 1
+    assert np.abs(y[x > 40] - 1).max() <= tolerance and y[x < -40].max() <= tolerance
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+def test_signed_zeros_and_denormals(dtype: Any) -> None:
+    """tanh and relu keep both, and the process's floating-point mode stays as it is."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    values = np.zeros(64, dtype)
+    values[:6] = [-0.0, 0.0, tiny, -tiny, 1000 * tiny, -1000 * tiny]
+    y = through_rnn(values)
+    assert y[2:6].tolist() == values[2:6].tolist()
+    y = through_dense(values, "relu")
+    assert y[2:6].tolist() == [tiny, 0, 1000 * tiny, 0]
+    assert tiny / dtype(1) != 0 and dtype(np.finfo(dtype).tiny) / dtype(2) != 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nan_stays_in_its_row_and_in_its_time(name: str, dtype: Any) -> None:
+    """NaN in one step of one row: NaN from there on in that row, no bit changes elsewhere."""
+    layout, cell = Layout.plain(17, 6), CELLS[name]
+    params, x, s0, _, _, _ = problem(name, layout, 5, 65, dtype, False, False)
+    y, sT, _ = cpu.run(cell, "forward", params, x, s0, False)
+    rows = x.rows.copy()
+    rows[2 * 17 + 9] = np.nan  # step 2 of sequence 9
+    bad, bad_sT, _ = cpu.run(cell, "forward", params, x.with_rows(rows), s0, False)
+    hit = (layout.sequence == 9) & (layout.step >= 2)
+    assert np.isnan(bad[hit]).all()
+    assert_same_bits(bad[~hit], y[~hit])
+    others = np.arange(17) != 9
+    for one, other in zip(bad_sT, sT, strict=True):
+        assert np.isnan(one[9]).all()
+        assert_same_bits(one[others], other[others])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+def test_infinity_saturates(dtype: Any) -> None:
+    """tanh, sigmoid and relu of +-inf; NaN is NaN.  One input, so that infinity meets no zero."""
+    values = np.array([[np.inf], [-np.inf], [np.nan], [0.5]], dtype)
+    x = Packed(values, Layout.plain(4, 1))
+    W_ih, b = np.ones((65, 1), dtype), np.zeros(65, dtype)
+    params, s0 = {"W_ih": W_ih, "W_hh": np.zeros((65, 65), dtype), "b": b}, np.zeros((4, 65), dtype)
+    found = [cpu.run(CELLS["rnn_tanh"], "forward", params, x, (s0,), False)[0]]
+    for activation in ("sigmoid", "relu"):
+        dense = {"W": W_ih, "b": b}
+        found.append(cpu.kernels["dense"].forward(dense, x, activation, threads=1))
+    wanted = ((1, -1, np.tanh(0.5)), (1, 0, expit(0.5)), (np.inf, 0, 0.5))
+    for y, (plus, minus, half) in zip(found, wanted, strict=True):
+        assert np.isnan(y[2]).all()
+        for row, value in ((0, plus), (1, minus), (3, half)):
+            assert np.allclose(y[row], value, rtol=0, atol=4 * np.finfo(dtype).eps)
