@@ -29,8 +29,8 @@ SIZES = (
     (0, 0, 3, 5),
     (17, 5, 130, 65),
 )
-# Enough multiply-adds in every phase for more threads to start (FEW_MULTIPLY_ADDS = 2,000,000).
-BIG = (40, 12, 130, 97)
+# Enough multiply-adds in every phase for more threads to start (FEW_MULTIPLY_ADDS = 5,000,000).
+BIG = (40, 14, 130, 97)
 
 LENGTHS = {
     "all full": [6, 6, 6, 6, 6],

@@ -14,10 +14,11 @@ from ._blas cimport PANEL, gemm, gemm_panels, pack_panel, panel_count, real
 
 cdef enum:
     BLOCK_ROWS = 8     # sequences a block: enough to keep the product at its peak speed
+    PAD = 16           # numbers between gathered rows
     CHUNK_ROWS = 96    # rows projected at a time, so that they are still in cache when the step reads them
     COLLECT_ROWS = 96  # rows a task of the input gradient
     COLLECT_UNITS = 256  # rows of a weight gradient a task
-    FEW_MULTIPLY_ADDS = 2000000  # below this, waking a thread costs more than it brings
+    FEW_MULTIPLY_ADDS = 5000000  # a tenth of a millisecond: below, a second thread costs more than it brings
 
 
 cdef struct Batch:
@@ -96,14 +97,21 @@ cdef inline void project(
         gemm_panels(r, G, I, x_rows, I, panels, <real>1, gates, G)
 
 
-cdef inline void mask_rows(
-    Py_ssize_t rows, Py_ssize_t H, Py_ssize_t stride, const real* h, const real* mask, real* out,
+cdef inline void gather_rows(
+    Py_ssize_t rows, Py_ssize_t width, Py_ssize_t pitch, const real* source, const real* mask,
+    real* out,
 ) noexcept nogil:
-    """out [rows, H] = h * mask, both read every `stride` rows."""
+    """out [rows, width + PAD] = rows of source `pitch` numbers apart, times those of mask if given.
+
+    Rows a power of two apart share the few places of one cache set; products read them from here.
+    """
     cdef Py_ssize_t r, j
     for r in range(rows):
-        for j in range(H):
-            out[r * H + j] = h[r * stride * H + j] * mask[r * stride * H + j]
+        if mask == NULL:
+            memcpy(out + r * (width + PAD), source + r * pitch, width * sizeof(real))
+        else:
+            for j in range(width):
+                out[r * (width + PAD) + j] = source[r * pitch + j] * mask[r * pitch + j]
 
 
 cdef inline void weight_gradient(

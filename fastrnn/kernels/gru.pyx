@@ -19,6 +19,7 @@ cimport numpy as cnp
 from ._activations cimport sigmoid_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    PAD,
     Batch,
     Collect,
     batch_of,
@@ -26,7 +27,7 @@ from ._blocks cimport (
     chunk_end,
     collect_arrays,
     data,
-    mask_rows,
+    gather_rows,
     project,
     row_after,
     rows_of,
@@ -77,8 +78,8 @@ cdef void forward_block(
     cdef Py_ssize_t t = 0, end, r, s, n, before, now
     cdef real* a = scratch
     cdef real* x_rows = a + cap * G
-    cdef real* masked = x_rows + cap * I
-    cdef real* q = masked + cap * H
+    cdef real* read = x_rows + cap * I
+    cdef real* q = read + cap * (H + PAD)
     cdef real* row
     while t < batch.T and rows_of(batch, t, p) > 0:
         end = chunk_end(batch, t, p)
@@ -89,11 +90,8 @@ cdef void forward_block(
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
             for s in range(n):
                 memcpy(q + s * G, b_hh, G * sizeof(real))
-            if h_mask == NULL:
-                gemm_panels(n, G, H, h + before * H, P * H, panels_hh, <real>1, q, G)
-            else:
-                mask_rows(n, H, P, h + before * H, h_mask + p * H, masked)
-                gemm_panels(n, G, H, masked, H, panels_hh, <real>1, q, G)
+            gather_rows(n, H, P * H, h + before * H, h_mask + p * H if h_mask != NULL else NULL, read)
+            gemm_panels(n, G, H, read, H + PAD, panels_hh, <real>1, q, G)
             for s in range(n):
                 activate(H, a + (r + s) * G, q + s * G, h + (before + s * P) * H, h + (now + s * P) * H)
                 if kept != NULL:
@@ -106,13 +104,15 @@ cdef void forward_block(
 
 cdef void backward_block(
     const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* h, real* kept, const real* dy, real* dh, real* product,
+    const real* h, real* kept, const real* dy, real* dh, real* scratch,
 ) noexcept nogil:
     """The gradients in place of what was kept, for the rows of block p; dh [B, H] ends at the start's.
 
-    product is scratch [rows of a step, H]; panels hold W_hh with its row blocks in the order n r z.
+    panels hold W_hh with its row blocks in the order n r z.
     """
     cdef Py_ssize_t P = batch.P, t, s, j, n, before, row, q
+    cdef real* product = scratch
+    cdef real* dq = product + chunk_capacity(batch) * H
     for t in range(batch.T - 1, -1, -1):
         n = rows_of(batch, t, p)
         before, row = row_after(batch, t - 1, p), batch.offsets[t] + p
@@ -122,10 +122,11 @@ cdef void backward_block(
                 for j in range(H):
                     dh[q + j] += dy[(row + s * P) * H + j]  # (6')
             activate_backward(H, kept + (row + s * P) * 4 * H, h + (before + s * P) * H, dh + q)
+        gather_rows(n, 3 * H, P * 4 * H, kept + row * 4 * H, NULL, dq)
         if h_mask == NULL:
-            gemm_panels(n, H, 3 * H, kept + row * 4 * H, P * 4 * H, panels, <real>1, dh + p * H, P * H)
+            gemm_panels(n, H, 3 * H, dq, 3 * H + PAD, panels, <real>1, dh + p * H, P * H)
         else:
-            gemm_panels(n, H, 3 * H, kept + row * 4 * H, P * 4 * H, panels, <real>0, product, H)
+            gemm_panels(n, H, 3 * H, dq, 3 * H + PAD, panels, <real>0, product, H)
             for s in range(n):
                 q = (p + s * P) * H
                 for j in range(H):
@@ -196,7 +197,7 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     h = np.empty((B + N, H), dtype)
     h[:B] = s0[0]
     kept = np.empty((N, 4 * H), dtype) if training else None
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 7 * H)
+    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 7 * H + PAD)
     panels = panel_count(3 * H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -220,7 +221,7 @@ def backward(params, cache, dy, dsT, *, int threads):
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh = np.empty_like(W_ih), np.empty_like(W_hh)
     db_ih, db_hh = np.empty(3 * H, dtype), np.empty(3 * H, dtype)
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * H
+    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (4 * H + PAD)
     panels = 3 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
     work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))

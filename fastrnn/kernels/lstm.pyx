@@ -22,6 +22,7 @@ cimport numpy as cnp
 from ._activations cimport sigmoid_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    PAD,
     Batch,
     Collect,
     batch_of,
@@ -29,7 +30,7 @@ from ._blocks cimport (
     chunk_end,
     collect_arrays,
     data,
-    mask_rows,
+    gather_rows,
     project,
     row_after,
     rows_of,
@@ -83,8 +84,8 @@ cdef void forward_block(
     cdef Py_ssize_t t = 0, end, r, s, n, before, now
     cdef real* a = scratch
     cdef real* x_rows = a + cap * G
-    cdef real* masked = x_rows + cap * I
-    cdef real* tanh_c = masked + cap * H
+    cdef real* read = x_rows + cap * I
+    cdef real* tanh_c = read + cap * (H + PAD)
     cdef real* c_before
     cdef real* c_now
     while t < batch.T and rows_of(batch, t, p) > 0:
@@ -94,11 +95,8 @@ cdef void forward_block(
         while t < end:
             n = rows_of(batch, t, p)
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
-            if h_mask == NULL:
-                gemm_panels(n, G, H, h + before * H, P * H, panels_hh, <real>1, a + r * G, G)
-            else:
-                mask_rows(n, H, P, h + before * H, h_mask + p * H, masked)
-                gemm_panels(n, G, H, masked, H, panels_hh, <real>1, a + r * G, G)
+            gather_rows(n, H, P * H, h + before * H, h_mask + p * H if h_mask != NULL else NULL, read)
+            gemm_panels(n, G, H, read, H + PAD, panels_hh, <real>1, a + r * G, G)
             for s in range(n):
                 c_before = c + ((before if gates != NULL else p) + s * P) * H
                 c_now = c + ((now if gates != NULL else p) + s * P) * H
@@ -111,10 +109,12 @@ cdef void forward_block(
 
 cdef void backward_block(
     const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* c, real* gates, const real* dy, real* dh, real* dc, real* tanh_c,
+    const real* c, real* gates, const real* dy, real* dh, real* dc, real* scratch,
 ) noexcept nogil:
     """dgates (in place of gates) for the rows of block p; dh, dc [B, H] end as those of the start."""
     cdef Py_ssize_t P = batch.P, G = 4 * H, t, s, j, n, before, now, q
+    cdef real* tanh_c = scratch
+    cdef real* dgates = scratch + H
     for t in range(batch.T - 1, -1, -1):
         n = rows_of(batch, t, p)
         before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
@@ -125,7 +125,8 @@ cdef void backward_block(
                     dh[q + j] += dy[(now - batch.B + s * P) * H + j]  # (5')
             activate_backward(H, gates + (now - batch.B + s * P) * G, c + (before + s * P) * H,
                               c + (now + s * P) * H, dh + q, dc + q, tanh_c)
-        gemm_panels(n, H, G, gates + (now - batch.B) * G, P * G, panels, <real>0, dh + p * H, P * H)
+        gather_rows(n, G, P * G, gates + (now - batch.B) * G, NULL, dgates)
+        gemm_panels(n, H, G, dgates, G + PAD, panels, <real>0, dh + p * H, P * H)
         if h_mask != NULL:
             for s in range(n):
                 q = (p + s * P) * H
@@ -164,10 +165,10 @@ cdef void run_forward(
 
 
 cdef void run_backward(
-    real* work, const Batch* batch, object W_hh_array, object mask, object c_history, object activated,
+    real* work, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask, object c_history, object activated,
     object dy_rows, object dh_array, object dc_array, int threads,
 ) noexcept:
-    """Pack W_hh, then all blocks.  work holds the panels, then H numbers a thread."""
+    """Pack W_hh, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
     cdef Py_ssize_t H = W_hh_array.shape[1], p
     cdef Py_ssize_t G = 4 * H, panels = panel_count(H)
     cdef const real* W_hh = <const real*>data(W_hh_array)
@@ -182,7 +183,7 @@ cdef void run_backward(
         for p in prange(panels, schedule="static"):
             pack_panel(p, G, H, W_hh, False, work)
         for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            backward_block(batch, p, H, work, h_mask, c, gates, dy, dh, dc, own + threadid() * H)
+            backward_block(batch, p, H, work, h_mask, c, gates, dy, dh, dc, own + threadid() * scratch)
 
 
 def forward(params, x, s0, training, h_mask=None, *, int threads):
@@ -199,7 +200,7 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     c = np.empty((B + N if training else B, H), dtype)
     h[:B], c[:B] = s0
     gates = np.empty((N, 4 * H), dtype) if training else None
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 5 * H) + H
+    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 5 * H + PAD) + H
     panels = panel_count(4 * H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -226,15 +227,16 @@ def backward(params, cache, dy, dsT, *, int threads):
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(4 * H, dtype)
     panels = 4 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
-    work = np.empty(panels + threads * H, dtype)
+    cdef Py_ssize_t scratch = H + chunk_capacity(&batch) * (4 * H + PAD)
+    work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=4, ld=4 * H, x_first=0, roll=0)
     if dtype == np.float32:
-        run_backward[float](<float*>data(work), &batch, W_hh, mask, c, gates, dy, dh, dc, threads)
+        run_backward[float](<float*>data(work), &batch, scratch, W_hh, mask, c, gates, dy, dh, dc, threads)
         collect_arrays[float](<float*>data(work), &size, gates, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                               db, None, threads)
     else:
-        run_backward[double](<double*>data(work), &batch, W_hh, mask, c, gates, dy, dh, dc, threads)
+        run_backward[double](<double*>data(work), &batch, scratch, W_hh, mask, c, gates, dy, dh, dc, threads)
         collect_arrays[double](<double*>data(work), &size, gates, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                                db, None, threads)
     return dx, (dh, dc), {"W_ih": dW_ih, "W_hh": dW_hh, "b": db}

@@ -18,6 +18,7 @@ cimport numpy as cnp
 from ._activations cimport relu_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    PAD,
     Batch,
     Collect,
     batch_of,
@@ -25,7 +26,7 @@ from ._blocks cimport (
     chunk_end,
     collect_arrays,
     data,
-    mask_rows,
+    gather_rows,
     project,
     row_after,
     rows_of,
@@ -67,7 +68,7 @@ cdef void forward_block(
     cdef Py_ssize_t t = 0, end, r, s, n, before, now
     cdef real* a = scratch
     cdef real* x_rows = a + cap * H
-    cdef real* masked = x_rows + cap * I
+    cdef real* read = x_rows + cap * I
     while t < batch.T and rows_of(batch, t, p) > 0:
         end = chunk_end(batch, t, p)
         project(batch, p, t, end, I, H, x, ids, W_ih, panels_ih, b, x_rows, a)
@@ -75,11 +76,8 @@ cdef void forward_block(
         while t < end:
             n = rows_of(batch, t, p)
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
-            if h_mask == NULL:
-                gemm_panels(n, H, H, h + before * H, P * H, panels_hh, <real>1, a + r * H, H)
-            else:
-                mask_rows(n, H, P, h + before * H, h_mask + p * H, masked)
-                gemm_panels(n, H, H, masked, H, panels_hh, <real>1, a + r * H, H)
+            gather_rows(n, H, P * H, h + before * H, h_mask + p * H if h_mask != NULL else NULL, read)
+            gemm_panels(n, H, H, read, H + PAD, panels_hh, <real>1, a + r * H, H)
             for s in range(n):
                 activate(relu, H, a + (r + s) * H, h + (now + s * P) * H)
             r += n
@@ -88,7 +86,7 @@ cdef void forward_block(
 
 cdef void backward_block(
     bint relu, const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* h, const real* dy, real* da, real* dh,
+    const real* h, const real* dy, real* da, real* dh, real* read,
 ) noexcept nogil:
     """da [N, H] for the rows of block p; dh [B, H] ends as that of the start."""
     cdef Py_ssize_t P = batch.P, t, s, j, n, row, q
@@ -101,7 +99,8 @@ cdef void backward_block(
                 for j in range(H):
                     dh[q + j] += dy[(row + s * P) * H + j]  # (3')
             activate_backward(relu, H, h + (batch.B + row + s * P) * H, dh + q, da + (row + s * P) * H)
-        gemm_panels(n, H, H, da + row * H, P * H, panels, <real>0, dh + p * H, P * H)
+        gather_rows(n, H, P * H, da + row * H, NULL, read)
+        gemm_panels(n, H, H, read, H + PAD, panels, <real>0, dh + p * H, P * H)
         if h_mask != NULL:
             for s in range(n):
                 q = (p + s * P) * H
@@ -138,10 +137,10 @@ cdef void run_forward(
 
 
 cdef void run_backward(
-    real* work, bint relu, const Batch* batch, object W_hh_array, object mask, object h_history,
+    real* work, bint relu, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask, object h_history,
     object dy_rows, object da_rows, object dh_array, int threads,
 ) noexcept:
-    """Pack W_hh into work, then all blocks."""
+    """Pack W_hh, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
     cdef Py_ssize_t H = W_hh_array.shape[1], p
     cdef Py_ssize_t panels = panel_count(H)
     cdef const real* W_hh = <const real*>data(W_hh_array)
@@ -150,11 +149,12 @@ cdef void run_backward(
     cdef const real* dy = <const real*>data(dy_rows)
     cdef real* da = <real*>data(da_rows)
     cdef real* dh = <real*>data(dh_array)
+    cdef real* own = work + panels * H * PANEL
     with nogil, parallel(num_threads=team(batch.N * H * H, threads)):
         for p in prange(panels, schedule="static"):
             pack_panel(p, H, H, W_hh, False, work)
         for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            backward_block(relu, batch, p, H, work, h_mask, h, dy, da, dh)
+            backward_block(relu, batch, p, H, work, h_mask, h, dy, da, dh, own + threadid() * scratch)
 
 
 def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
@@ -169,7 +169,7 @@ def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
     dtype = params["W_hh"].dtype
     h = np.empty((B + N, H), dtype)
     h[:B] = s0[0]
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 2 * H)
+    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 2 * H + PAD)
     panels = panel_count(H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -193,15 +193,17 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
     da = np.empty((batch.N, H), dtype)
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(H, dtype)
-    work = np.empty(H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I)), dtype)
+    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (H + PAD)
+    panels = H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
+    work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=1, ld=H, x_first=0, roll=0)
     if dtype == np.float32:
-        run_backward[float](<float*>data(work), relu, &batch, W_hh, mask, h, dy, da, dh, threads)
+        run_backward[float](<float*>data(work), relu, &batch, scratch, W_hh, mask, h, dy, da, dh, threads)
         collect_arrays[float](<float*>data(work), &size, da, rows, ids, read, W_ih, dx, dW_ih, dW_hh, db,
                               None, threads)
     else:
-        run_backward[double](<double*>data(work), relu, &batch, W_hh, mask, h, dy, da, dh, threads)
+        run_backward[double](<double*>data(work), relu, &batch, scratch, W_hh, mask, h, dy, da, dh, threads)
         collect_arrays[double](<double*>data(work), &size, da, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                                db, None, threads)
     return dx, (dh,), {"W_ih": dW_ih, "W_hh": dW_hh, "b": db}
