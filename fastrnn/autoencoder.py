@@ -169,8 +169,8 @@ class _Autoencoder:
             raise ModelFormatError(
                 f"{cls.__name__}.load: {path} holds a {kind}. Read it with fastrnn.load."
             )
-        extra = description["extra"]
         try:
+            extra = description["extra"]
             made = cls(**extra["arguments"], backend=model.backend.name)
             threshold = extra["threshold"]
             made.threshold = None if threshold is None else check_number(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, optimizers
+from . import losses, metrics, optimizers
 from .errors import ModelFormatError
 from .layers import CLASSES
 
@@ -50,10 +50,10 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             if CLASSES.get(made.__name__) is not made:
                 raise ValueError(f"save: {made.__name__} is a layer of your own; load cannot make it.")
     if model.optimizer is not None:
-        metrics = [m.config() for m in model.metrics]
+        kept = [m for m in model.metrics if _comes_back(m, metrics.get)]
         whole = _comes_back(model.optimizer, optimizers.get) and _comes_back(model.loss, losses.get)
-        if None in metrics or not whole:
-            what = "metrics that are functions" if whole else "a loss, optimizer or schedule of your own"
+        if len(kept) < len(model.metrics) or not whole:
+            what = "metrics of your own" if whole else "a loss, optimizer or schedule of your own"
             warnings.warn(
                 f"fastrnn: {what} cannot be saved; compile again after loading.", UserWarning, stacklevel=4
             )
@@ -63,7 +63,7 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "optimizer": model.optimizer.config(),
             "iterations": int(model.optimizer.iterations),
             "loss": model.loss.config(),
-            "metrics": [m for m in metrics if m is not None],
+            "metrics": [m.config() for m in kept],
         }
         tensors.update({f"optimizer/{k}": numpy(v) for k, v in model.optimizer.state().items()})
     return description, tensors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..cells import CELLS
 from ..errors import unknown
 from .activation import Activation, ActivityRegularization
 from .base import Layer, Shape
@@ -51,6 +52,9 @@ def from_description(description: Any, cells: dict[str, Any] | None = None) -> L
         config["layer"] = from_description(config["layer"], cells)
     if name == "Recurrent" and config.get("cell") in (cells or {}):
         config["cell"] = (cells or {})[config["cell"]]
+    elif name == "Recurrent" and config.get("cell") not in CELLS:
+        cell = config.get("cell")
+        raise ValueError(f"fastrnn: the model has a cell of your own; load it with cells={{{cell!r}: ...}}.")
     return CLASSES[name].from_config(config)
 
 

@@ -135,6 +135,13 @@ class Layer:
         """Layers inside this one."""
         return ()
 
+    def forget(self) -> None:
+        """Undo `build`."""
+        for child in self.layers():
+            child.forget()
+        self.in_shape = self.out_shape = None
+        self.params, self.grads = {}, {}
+
     def named_params(self) -> dict[str, Any]:
         """Parameters of this layer and those inside it, by dotted name."""
         inner = {f"{child.name}.{k}": v for child in self.layers() for k, v in child.named_params().items()}

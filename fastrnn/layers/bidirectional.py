@@ -40,7 +40,7 @@ class Bidirectional(Layer):
         super().__init__(name)
         if not isinstance(layer, Recurrent):
             expected = "a recurrent layer, for example LSTM(64)"
-            raise TypeError(sentence("Bidirectional", "layer", expected, layer))
+            raise TypeError(sentence("Bidirectional", "layer", expected, repr(layer)))
         if merge_mode not in MERGES:
             raise unknown("Bidirectional", "merge_mode", merge_mode, MERGES)
         for option in ("return_state", "go_backwards", "stateful"):
@@ -48,7 +48,9 @@ class Bidirectional(Layer):
                 raise ValueError(sentence("Bidirectional", option, "False in the layer inside", "True"))
         self.merge_mode = merge_mode
         self.forward_layer = layer
-        self.backward_layer = type(layer).from_config({**layer.config(), **self._own_cell(layer)})
+        config = {**layer.config(), **self._own_cell(layer)}
+        self.backward_layer: Recurrent = type(layer)(**config)
+        self.backward_layer.initializers = layer.initializers  # a function is not in the config
         self.forward_layer.name, self.backward_layer.name = "forward", "backward"
 
     @staticmethod
@@ -70,7 +72,8 @@ class Bidirectional(Layer):
 
     def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
         xp = self.backend.xp
-        self.forward_layer.index, self.backward_layer.index = 2 * self.index, 2 * self.index + 1
+        # The noise of two layers in a model is sixteen numbers apart; the backward layer takes the second.
+        self.forward_layer.index, self.backward_layer.index = self.index, self.index + 1
         one, one_cache = self.forward_layer.forward(x, noise)
         two, two_cache = self.backward_layer.forward(x.reverse(xp), noise)
         a, b = one.rows, two.rows

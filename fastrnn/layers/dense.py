@@ -113,8 +113,9 @@ class Dense(Layer):
             **super().config(),
             "units": self.units,
             "activation": self.activation,
-            "kernel_initializer": self.kernel_initializer.config(),
-            "bias_initializer": self.bias_initializer.config(),
+            # A function cannot be saved, and weights that are there need none.
+            "kernel_initializer": self.kernel_initializer.config() or {"name": "glorot_uniform"},
+            "bias_initializer": self.bias_initializer.config() or {"name": "zeros"},
         }
 
     def __str__(self) -> str:

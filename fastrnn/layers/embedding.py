@@ -90,7 +90,8 @@ class Embedding(_FromIds):
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
             "mask_zero": self.mask_zero,
-            "embeddings_initializer": self.embeddings_initializer.config(),
+            # A function cannot be saved, and weights that are there need none.
+            "embeddings_initializer": self.embeddings_initializer.config() or {"name": "uniform"},
         }
 
     def __str__(self) -> str:

@@ -30,6 +30,9 @@ class Input(Layer):
             raise ValueError(sentence("Input", "shape", "a tuple such as (None, 8)", shape))
         if dtype not in ("float", "int"):
             raise ValueError(sentence("Input", "dtype", '"float" or "int"', repr(dtype)))
+        if dtype == "int" and len(shape) != 1:
+            expected = '(T,) or (None,) with dtype="int"'
+            raise ValueError(sentence("Input", "shape", expected, shape))
         self.given = tuple(shape)
         self.kind = dtype
         features = self.given if dtype == "float" and len(shape) == 1 else self.given[1:]

@@ -25,6 +25,11 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, name: str | None = None) -> None:
         super().__init__(name)
+        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
+            raise TypeError(sentence("Masking", "mask_value", "a number", repr(mask_value)))
+        if mask_value != mask_value:
+            advice = "NaN equals nothing; replace it in x and mask that value."
+            raise ValueError(sentence("Masking", "mask_value", "a number", repr(mask_value), advice))
         self.mask_value = float(mask_value)
 
     def shape(self, in_shape: Shape) -> Shape:

@@ -61,6 +61,9 @@ class Recurrent(Layer):
             if cell not in CELLS:
                 raise unknown(owner, "cell", cell, tuple(CELLS))
             cell = CELLS[cell]
+        elif not isinstance(cell, Cell):
+            expected = "the name of a cell or a fastrnn.Cell"
+            raise TypeError(sentence(owner, "cell", expected, cell))
         elif cell.name in CELLS and CELLS[cell.name] is not cell:
             taken = ", ".join(CELLS)
             raise ValueError(sentence(owner, "cell.name", f"other than {taken}", repr(cell.name)))

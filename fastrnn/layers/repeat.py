@@ -57,7 +57,7 @@ class TimeDistributed(Layer):
         super().__init__(name)
         if not isinstance(layer, Layer) or not layer.rowwise:
             expected = "a layer that works on single rows, such as Dense"
-            raise TypeError(sentence("TimeDistributed", "layer", expected, layer))
+            raise TypeError(sentence("TimeDistributed", "layer", expected, repr(layer)))
         self.layer = layer
         self.layer.name = "layer"
         self.takes_one_hot = layer.takes_one_hot  # type: ignore[misc]
@@ -80,6 +80,9 @@ class TimeDistributed(Layer):
 
     def backward(self, cache: Any, dy: Any) -> Any:
         return self.layer.backward(cache, dy)
+
+    def penalty(self, cache: Any) -> float:
+        return self.layer.penalty(cache)
 
     @property
     def activation(self) -> str:
