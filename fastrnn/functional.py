@@ -149,8 +149,8 @@ _FORWARD = """{title}
     -------
     y : [B, T, H], zero where a row has no step; owned by the caller
     state : {state} after each row's last step (in running order); the initial one for an empty row
-    cache : for one call of {name}_backward; None unless training.  It refers to params, and to x where x needs
-        no copy: do not change them in between.
+    cache : for one call of {name}_backward; None unless training.  It refers to params, and to x
+        where x needs no copy: do not change them in between.
 
     Raises
     ------

@@ -133,6 +133,11 @@ class Layout:
         """(b, t) of each row in the caller's batch-first array, int64 [N] each."""
         return self.order[self.sequence], self.step if self.times is None else self.times
 
+    def flat(self, time_major: bool) -> np.ndarray:
+        """int64 [N]: where each row stands among the B * T of the caller's array."""
+        b, t = self.caller
+        return t * self.B + b if time_major else b * self.span + t
+
     def walk(self) -> Iterator[tuple[slice, slice, slice]]:
         """Per step: its history rows before, its history rows after, its rows."""
         starts = [0, *(self.B + self.offsets).tolist()]
@@ -230,8 +235,8 @@ def pack(xp: Any, x: Any, layout: Layout, time_major: bool = False) -> Any:
     if layout.is_plain:
         rows = x if time_major else x.swapaxes(0, 1)
         return rows.reshape((layout.N, *x.shape[2:]))
-    b, t = (xp.asarray(index) for index in layout.caller)
-    return x[t, b] if time_major else x[b, t]
+    flat = x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
+    return xp.take(flat, xp.asarray(layout.flat(time_major)), axis=0)
 
 
 def pack_list(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, Layout]:
@@ -245,17 +250,13 @@ def pack_list(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, Layout]:
 
 def unpack(xp: Any, rows: Any, layout: Layout, time_major: bool = False) -> Any:
     """The padded array [B, T, ...] of `rows` [N, ...]; zero where there is no row.  Owns its memory."""
-    shape = (layout.B, layout.span, *rows.shape[1:])
     if layout.is_plain:
         y = rows.reshape((layout.span, layout.B, *rows.shape[1:]))
         return (y if time_major else y.swapaxes(0, 1)).copy()
-    b, t = (xp.asarray(index) for index in layout.caller)
-    y = xp.zeros((shape[1], shape[0], *shape[2:]) if time_major else shape, rows.dtype)
-    if time_major:
-        y[t, b] = rows
-    else:
-        y[b, t] = rows
-    return y
+    y = xp.zeros((layout.B * layout.span, *rows.shape[1:]), rows.dtype)
+    y[xp.asarray(layout.flat(time_major))] = rows
+    leading = (layout.span, layout.B) if time_major else (layout.B, layout.span)
+    return y.reshape((*leading, *rows.shape[1:]))
 
 
 def unpack_list(rows: Any, layout: Layout, lengths: Any) -> list[Any]:

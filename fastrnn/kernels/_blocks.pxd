@@ -2,7 +2,9 @@
 
 The batch is cut into P interleaved blocks: block p owns the sequences p, p + P, p + 2P, ...  Sequences are
 sorted by length, so every block has nearly the same number of rows at every step, however ragged the
-batch.  P depends on the batch alone and never on the number of threads, which only pick blocks.
+batch.  P is a power of two that leaves a block 5 to 8 sequences, so it shrinks as sequences end: time is
+cut into segments of equal P, with one barrier between them.  All this depends on the lengths alone and
+never on the number of threads, which only pick blocks.
 """
 
 cimport numpy as cnp
@@ -13,7 +15,8 @@ from libc.string cimport memcpy, memset
 from ._blas cimport PANEL, gemm, gemm_panels, pack_panel, panel_count, real
 
 cdef enum:
-    BLOCK_ROWS = 8     # sequences a block: enough to keep the product at its peak speed
+    BLOCK_ROWS = 8     # most sequences of a block: from 4 on the product runs at its peak speed
+    SEGMENTS = 64      # more than the powers of two in a batch
     PAD = 16           # numbers between gathered rows
     CHUNK_ROWS = 96    # rows projected at a time, so that they are still in cache when the step reads them
     COLLECT_ROWS = 96  # rows a task of the input gradient
@@ -22,9 +25,13 @@ cdef enum:
 
 
 cdef struct Batch:
-    Py_ssize_t T, B, N, P
+    Py_ssize_t T, B, N
     const int64_t* steps
     const int64_t* offsets
+    # Segment s has the steps first[s] .. first[s + 1] - 1 and blocks[s] blocks.
+    Py_ssize_t segments
+    Py_ssize_t first[SEGMENTS]
+    Py_ssize_t blocks[SEGMENTS]
 
 
 cdef inline void* data(object array) noexcept:
@@ -32,13 +39,30 @@ cdef inline void* data(object array) noexcept:
     return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
+cdef inline Py_ssize_t block_count(Py_ssize_t running) noexcept nogil:
+    """P for so many sequences: at least 2, so that two threads always have work."""
+    cdef Py_ssize_t P = 2
+    if running < 2:
+        return 1
+    while P * BLOCK_ROWS < running:
+        P *= 2
+    return P
+
+
 cdef inline Batch batch_of(object layout):
     """The C view of a `fastrnn.packed.Layout`, valid while the layout lives."""
     cdef Batch batch
+    cdef Py_ssize_t t, P
     batch.T, batch.B, batch.N = layout.T, layout.B, layout.N
-    batch.P = max(<Py_ssize_t>1, (batch.B + BLOCK_ROWS - 1) // BLOCK_ROWS)
     batch.steps = <const int64_t*>data(layout.steps)
     batch.offsets = <const int64_t*>data(layout.offsets)
+    batch.segments = 0
+    for t in range(batch.T):
+        P = block_count(batch.steps[t])
+        if t == 0 or P != batch.blocks[batch.segments - 1]:
+            batch.first[batch.segments], batch.blocks[batch.segments] = t, P
+            batch.segments += 1
+    batch.first[batch.segments] = batch.T
     return batch
 
 
@@ -47,10 +71,12 @@ cdef inline int team(Py_ssize_t multiply_adds, int threads) noexcept nogil:
     return 1 if multiply_adds < FEW_MULTIPLY_ADDS else threads
 
 
-cdef inline Py_ssize_t rows_of(const Batch* batch, Py_ssize_t t, Py_ssize_t p) noexcept nogil:
-    """Rows of block p at step t."""
+cdef inline Py_ssize_t rows_of(
+    const Batch* batch, Py_ssize_t t, Py_ssize_t p, Py_ssize_t P,
+) noexcept nogil:
+    """Rows of block p of P at step t."""
     cdef Py_ssize_t running = batch.steps[t]
-    return (running - p + batch.P - 1) // batch.P if running > p else 0
+    return (running - p + P - 1) // P if running > p else 0
 
 
 cdef inline Py_ssize_t row_after(const Batch* batch, Py_ssize_t t, Py_ssize_t p) noexcept nogil:
@@ -58,34 +84,31 @@ cdef inline Py_ssize_t row_after(const Batch* batch, Py_ssize_t t, Py_ssize_t p)
     return p if t < 0 else batch.B + batch.offsets[t] + p
 
 
-cdef inline Py_ssize_t chunk_end(const Batch* batch, Py_ssize_t t, Py_ssize_t p) noexcept nogil:
-    """The step after the last one that is projected together with step t."""
-    cdef Py_ssize_t rows = rows_of(batch, t, p)
+cdef inline Py_ssize_t chunk_end(
+    const Batch* batch, Py_ssize_t t, Py_ssize_t end, Py_ssize_t p, Py_ssize_t P,
+) noexcept nogil:
+    """The step after the last one, before `end`, that is projected together with step t."""
+    cdef Py_ssize_t rows = rows_of(batch, t, p, P)
     t += 1
-    while t < batch.T and rows + rows_of(batch, t, p) <= CHUNK_ROWS:
-        rows += rows_of(batch, t, p)
+    while t < end and rows + rows_of(batch, t, p, P) <= CHUNK_ROWS:
+        rows += rows_of(batch, t, p, P)
         t += 1
     return t
 
 
-cdef inline Py_ssize_t chunk_capacity(const Batch* batch) noexcept nogil:
-    """Rows a chunk can have."""
-    return max(<Py_ssize_t>CHUNK_ROWS, (batch.B + batch.P - 1) // batch.P)
-
-
 cdef inline void project(
-    const Batch* batch, Py_ssize_t p, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t I, Py_ssize_t G,
-    const real* x, const int64_t* ids, const real* W_ih, const real* panels, const real* bias,
+    const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t I,
+    Py_ssize_t G, const real* x, const int64_t* ids, const real* W_ih, const real* panels, const real* bias,
     real* x_rows, real* gates,
 ) noexcept nogil:
-    """gates [rows, G] = x W_ih' + bias for block p, steps t0 .. t1 - 1; x_rows is scratch [rows, I].
+    """gates [rows, G] = x W_ih' + bias for block p of P, steps t0 .. t1 - 1; x_rows is scratch [rows, I].
 
     Where ids is given, x is one-hot and a row is a column of W_ih.
     """
     cdef Py_ssize_t t, r = 0, s, row, g
     for t in range(t0, t1):
-        for s in range(rows_of(batch, t, p)):
-            row = batch.offsets[t] + p + s * batch.P
+        for s in range(rows_of(batch, t, p, P)):
+            row = batch.offsets[t] + p + s * P
             if ids != NULL:
                 for g in range(G):
                     gates[r * G + g] = bias[g] + W_ih[g * I + ids[row]]

@@ -12,7 +12,8 @@ def split_input(x):
 
 def recurrent_input(h, layout, h_mask):
     """What the recurrent product of each row read, [N, H]; a view where nothing moves."""
-    read = h[: layout.N] if layout.N == layout.B * layout.T else h[layout.before]
+    plain = layout.N == layout.B * layout.T
+    read = h[: layout.N] if plain else np.take(h, layout.before, axis=0)
     return read if h_mask is None else read * h_mask[layout.sequence]
 
 

@@ -19,11 +19,13 @@ cimport numpy as cnp
 from ._activations cimport sigmoid_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    BLOCK_ROWS,
+    CHUNK_ROWS,
     PAD,
     Batch,
     Collect,
     batch_of,
-    chunk_capacity,
+    block_count,
     chunk_end,
     collect_arrays,
     data,
@@ -69,24 +71,24 @@ cdef inline void activate_backward(
 
 
 cdef void forward_block(
-    const Batch* batch, Py_ssize_t p, Py_ssize_t I, Py_ssize_t H, const real* x, const int64_t* ids,
-    const real* W_ih, const real* panels_ih, const real* panels_hh, const real* b_ih, const real* b_hh,
-    const real* h_mask, real* h, real* kept, real* scratch,
+    const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t t, Py_ssize_t last, Py_ssize_t I,
+    Py_ssize_t H, const real* x, const int64_t* ids, const real* W_ih, const real* panels_ih,
+    const real* panels_hh, const real* b_ih, const real* b_hh, const real* h_mask, real* h,
+    real* kept, real* scratch,
 ) noexcept nogil:
-    """The whole sequence for the rows of block p.  kept is NULL in inference."""
-    cdef Py_ssize_t P = batch.P, G = 3 * H, cap = chunk_capacity(batch)
-    cdef Py_ssize_t t = 0, end, r, s, n, before, now
+    """Steps t .. last - 1 for the rows of block p of P.  kept is NULL in inference."""
+    cdef Py_ssize_t G = 3 * H, end, r, s, n, before, now
     cdef real* a = scratch
-    cdef real* x_rows = a + cap * G
-    cdef real* read = x_rows + cap * I
-    cdef real* q = read + cap * (H + PAD)
+    cdef real* x_rows = a + CHUNK_ROWS * G
+    cdef real* read = x_rows + CHUNK_ROWS * I
+    cdef real* q = read + BLOCK_ROWS * (H + PAD)
     cdef real* row
-    while t < batch.T and rows_of(batch, t, p) > 0:
-        end = chunk_end(batch, t, p)
-        project(batch, p, t, end, I, G, x, ids, W_ih, panels_ih, b_ih, x_rows, a)
+    while t < last and rows_of(batch, t, p, P) > 0:
+        end = chunk_end(batch, t, last, p, P)
+        project(batch, p, P, t, end, I, G, x, ids, W_ih, panels_ih, b_ih, x_rows, a)
         r = 0
         while t < end:
-            n = rows_of(batch, t, p)
+            n = rows_of(batch, t, p, P)
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
             for s in range(n):
                 memcpy(q + s * G, b_hh, G * sizeof(real))
@@ -103,18 +105,20 @@ cdef void forward_block(
 
 
 cdef void backward_block(
-    const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* h, real* kept, const real* dy, real* dh, real* scratch,
+    const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t first, Py_ssize_t t, Py_ssize_t H,
+    const real* panels, const real* h_mask, const real* h, real* kept, const real* dy, real* dh,
+    real* scratch,
 ) noexcept nogil:
     """The gradients in place of what was kept, for the rows of block p; dh [B, H] ends at the start's.
 
     panels hold W_hh with its row blocks in the order n r z.
     """
-    cdef Py_ssize_t P = batch.P, t, s, j, n, before, row, q
+    cdef Py_ssize_t s, j, n, before, row, q
     cdef real* product = scratch
-    cdef real* dq = product + chunk_capacity(batch) * H
-    for t in range(batch.T - 1, -1, -1):
-        n = rows_of(batch, t, p)
+    cdef real* dq = product + BLOCK_ROWS * H
+    while t > first:
+        t -= 1
+        n = rows_of(batch, t, p, P)
         before, row = row_after(batch, t - 1, p), batch.offsets[t] + p
         for s in range(n):
             q = (p + s * P) * H
@@ -139,7 +143,7 @@ cdef void run_forward(
 ) noexcept:
     """Pack the weights, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
     W_ih_array, W_hh_array, b_ih_array, b_hh_array = params
-    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p
+    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p, s
     cdef Py_ssize_t G = 3 * H, panels = panel_count(3 * H)
     cdef const int64_t* ids = <const int64_t*>data(x_ids)
     cdef const real* x = <const real*>data(x_rows)
@@ -158,9 +162,13 @@ cdef void run_forward(
             pack_panel(p, H, G, W_hh, True, panels_hh)
             if ids == NULL:
                 pack_panel(p, I, G, W_ih, True, panels_ih)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            forward_block(batch, p, I, H, x, ids, W_ih, panels_ih, panels_hh, b_ih, b_hh, h_mask, h,
-                          kept, own + threadid() * scratch)
+        for s in range(batch.segments):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                forward_block(
+                    batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], I, H, x, ids,
+                    W_ih, panels_ih, panels_hh, b_ih, b_hh, h_mask, h, kept, own + threadid() *
+                    scratch
+                )
 
 
 cdef void run_backward(
@@ -168,7 +176,7 @@ cdef void run_backward(
     object kept_rows, object dy_rows, object dh_array, int threads,
 ) noexcept:
     """Pack W_hh, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
-    cdef Py_ssize_t H = W_nrz.shape[1], p
+    cdef Py_ssize_t H = W_nrz.shape[1], p, s
     cdef Py_ssize_t panels = panel_count(H)
     cdef const real* W_hh = <const real*>data(W_nrz)
     cdef const real* h_mask = <const real*>data(mask)
@@ -180,8 +188,12 @@ cdef void run_backward(
     with nogil, parallel(num_threads=team(batch.N * 3 * H * H, threads)):
         for p in prange(panels, schedule="static"):
             pack_panel(p, 3 * H, H, W_hh, False, work)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            backward_block(batch, p, H, work, h_mask, h, kept, dy, dh, own + threadid() * scratch)
+        for s in range(batch.segments - 1, -1, -1):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                backward_block(
+                    batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], H, work, h_mask,
+                    h, kept, dy, dh, own + threadid() * scratch
+                )
 
 
 def forward(params, x, s0, training, h_mask=None, *, int threads):
@@ -190,14 +202,14 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     arrays = contiguous(params, "W_ih", "W_hh", "b_ih", "b_hh")
     cdef Py_ssize_t H = params["W_hh"].shape[1], I = params["W_ih"].shape[1]
     cdef Py_ssize_t B = batch.B, N = batch.N
-    check_sizes("gru", B + N, 4 * H * batch.P, I)
+    check_sizes("gru", B + N, 4 * H * block_count(B), I)
     rows, ids = split_input(x)
     mask = None if h_mask is None else np.ascontiguousarray(h_mask)
     dtype = params["W_hh"].dtype
     h = np.empty((B + N, H), dtype)
     h[:B] = s0[0]
     kept = np.empty((N, 4 * H), dtype) if training else None
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 7 * H + PAD)
+    cdef Py_ssize_t scratch = CHUNK_ROWS * (I + 3 * H) + BLOCK_ROWS * (4 * H + PAD)
     panels = panel_count(3 * H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -221,7 +233,7 @@ def backward(params, cache, dy, dsT, *, int threads):
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh = np.empty_like(W_ih), np.empty_like(W_hh)
     db_ih, db_hh = np.empty(3 * H, dtype), np.empty(3 * H, dtype)
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (4 * H + PAD)
+    cdef Py_ssize_t scratch = BLOCK_ROWS * (4 * H + PAD)
     panels = 3 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
     work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))

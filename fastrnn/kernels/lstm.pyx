@@ -22,11 +22,13 @@ cimport numpy as cnp
 from ._activations cimport sigmoid_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    BLOCK_ROWS,
+    CHUNK_ROWS,
     PAD,
     Batch,
     Collect,
     batch_of,
-    chunk_capacity,
+    block_count,
     chunk_end,
     collect_arrays,
     data,
@@ -75,25 +77,25 @@ cdef inline void activate_backward(
 
 
 cdef void forward_block(
-    const Batch* batch, Py_ssize_t p, Py_ssize_t I, Py_ssize_t H, const real* x, const int64_t* ids,
-    const real* W_ih, const real* panels_ih, const real* panels_hh, const real* b, const real* h_mask,
-    real* h, real* c, real* gates, real* scratch,
+    const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t t, Py_ssize_t last, Py_ssize_t I,
+    Py_ssize_t H, const real* x, const int64_t* ids, const real* W_ih, const real* panels_ih,
+    const real* panels_hh, const real* b, const real* h_mask, real* h, real* c, real* gates,
+    real* scratch,
 ) noexcept nogil:
-    """The whole sequence for the rows of block p.  gates is NULL in inference; c then has B rows."""
-    cdef Py_ssize_t P = batch.P, G = 4 * H, cap = chunk_capacity(batch)
-    cdef Py_ssize_t t = 0, end, r, s, n, before, now
+    """Steps t .. last - 1 for the rows of block p of P.  gates is NULL in inference; c then has B rows."""
+    cdef Py_ssize_t G = 4 * H, end, r, s, n, before, now
     cdef real* a = scratch
-    cdef real* x_rows = a + cap * G
-    cdef real* read = x_rows + cap * I
-    cdef real* tanh_c = read + cap * (H + PAD)
+    cdef real* x_rows = a + CHUNK_ROWS * G
+    cdef real* read = x_rows + CHUNK_ROWS * I
+    cdef real* tanh_c = read + BLOCK_ROWS * (H + PAD)
     cdef real* c_before
     cdef real* c_now
-    while t < batch.T and rows_of(batch, t, p) > 0:
-        end = chunk_end(batch, t, p)
-        project(batch, p, t, end, I, G, x, ids, W_ih, panels_ih, b, x_rows, a)
+    while t < last and rows_of(batch, t, p, P) > 0:
+        end = chunk_end(batch, t, last, p, P)
+        project(batch, p, P, t, end, I, G, x, ids, W_ih, panels_ih, b, x_rows, a)
         r = 0
         while t < end:
-            n = rows_of(batch, t, p)
+            n = rows_of(batch, t, p, P)
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
             gather_rows(n, H, P * H, h + before * H, h_mask + p * H if h_mask != NULL else NULL, read)
             gemm_panels(n, G, H, read, H + PAD, panels_hh, <real>1, a + r * G, G)
@@ -108,15 +110,17 @@ cdef void forward_block(
 
 
 cdef void backward_block(
-    const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* c, real* gates, const real* dy, real* dh, real* dc, real* scratch,
+    const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t first, Py_ssize_t t, Py_ssize_t H,
+    const real* panels, const real* h_mask, const real* c, real* gates, const real* dy, real* dh,
+    real* dc, real* scratch,
 ) noexcept nogil:
     """dgates (in place of gates) for the rows of block p; dh, dc [B, H] end as those of the start."""
-    cdef Py_ssize_t P = batch.P, G = 4 * H, t, s, j, n, before, now, q
+    cdef Py_ssize_t G = 4 * H, s, j, n, before, now, q
     cdef real* tanh_c = scratch
     cdef real* dgates = scratch + H
-    for t in range(batch.T - 1, -1, -1):
-        n = rows_of(batch, t, p)
+    while t > first:
+        t -= 1
+        n = rows_of(batch, t, p, P)
         before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
         for s in range(n):
             q = (p + s * P) * H
@@ -140,7 +144,7 @@ cdef void run_forward(
 ) noexcept:
     """Pack the weights, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
     W_ih_array, W_hh_array, b_array = params
-    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p
+    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p, s
     cdef Py_ssize_t G = 4 * H, panels = panel_count(4 * H)
     cdef const int64_t* ids = <const int64_t*>data(x_ids)
     cdef const real* x = <const real*>data(x_rows)
@@ -159,17 +163,21 @@ cdef void run_forward(
             pack_panel(p, H, G, W_hh, True, panels_hh)
             if ids == NULL:
                 pack_panel(p, I, G, W_ih, True, panels_ih)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            forward_block(batch, p, I, H, x, ids, W_ih, panels_ih, panels_hh, b, h_mask, h, c, gates,
-                          own + threadid() * scratch)
+        for s in range(batch.segments):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                forward_block(
+                    batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], I, H, x, ids,
+                    W_ih, panels_ih, panels_hh, b, h_mask, h, c, gates, own + threadid() * scratch
+                )
 
 
 cdef void run_backward(
-    real* work, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask, object c_history, object activated,
-    object dy_rows, object dh_array, object dc_array, int threads,
+    real* work, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask,
+    object c_history, object activated, object dy_rows, object dh_array, object dc_array,
+    int threads,
 ) noexcept:
     """Pack W_hh, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
-    cdef Py_ssize_t H = W_hh_array.shape[1], p
+    cdef Py_ssize_t H = W_hh_array.shape[1], p, s
     cdef Py_ssize_t G = 4 * H, panels = panel_count(H)
     cdef const real* W_hh = <const real*>data(W_hh_array)
     cdef const real* h_mask = <const real*>data(mask)
@@ -182,8 +190,12 @@ cdef void run_backward(
     with nogil, parallel(num_threads=team(batch.N * G * H, threads)):
         for p in prange(panels, schedule="static"):
             pack_panel(p, G, H, W_hh, False, work)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            backward_block(batch, p, H, work, h_mask, c, gates, dy, dh, dc, own + threadid() * scratch)
+        for s in range(batch.segments - 1, -1, -1):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                backward_block(
+                    batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], H, work, h_mask,
+                    c, gates, dy, dh, dc, own + threadid() * scratch
+                )
 
 
 def forward(params, x, s0, training, h_mask=None, *, int threads):
@@ -192,7 +204,7 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     arrays = contiguous(params, "W_ih", "W_hh", "b")
     cdef Py_ssize_t H = params["W_hh"].shape[1], I = params["W_ih"].shape[1]
     cdef Py_ssize_t B = batch.B, N = batch.N
-    check_sizes("lstm", B + N, 4 * H * batch.P, I)
+    check_sizes("lstm", B + N, 4 * H * block_count(B), I)
     rows, ids = split_input(x)
     mask = None if h_mask is None else np.ascontiguousarray(h_mask)
     dtype = params["W_hh"].dtype
@@ -200,7 +212,7 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     c = np.empty((B + N if training else B, H), dtype)
     h[:B], c[:B] = s0
     gates = np.empty((N, 4 * H), dtype) if training else None
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 5 * H + PAD) + H
+    cdef Py_ssize_t scratch = CHUNK_ROWS * (I + 4 * H) + BLOCK_ROWS * (H + PAD) + H
     panels = panel_count(4 * H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -227,7 +239,7 @@ def backward(params, cache, dy, dsT, *, int threads):
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(4 * H, dtype)
     panels = 4 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
-    cdef Py_ssize_t scratch = H + chunk_capacity(&batch) * (4 * H + PAD)
+    cdef Py_ssize_t scratch = H + BLOCK_ROWS * (4 * H + PAD)
     work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=4, ld=4 * H, x_first=0, roll=0)

@@ -18,11 +18,13 @@ cimport numpy as cnp
 from ._activations cimport relu_rows, tanh_rows
 from ._blas cimport PANEL, gemm_panels, pack_panel, panel_count, real
 from ._blocks cimport (
+    BLOCK_ROWS,
+    CHUNK_ROWS,
     PAD,
     Batch,
     Collect,
     batch_of,
-    chunk_capacity,
+    block_count,
     chunk_end,
     collect_arrays,
     data,
@@ -59,22 +61,22 @@ cdef inline void activate_backward(
 
 
 cdef void forward_block(
-    bint relu, const Batch* batch, Py_ssize_t p, Py_ssize_t I, Py_ssize_t H, const real* x,
-    const int64_t* ids, const real* W_ih, const real* panels_ih, const real* panels_hh, const real* b,
-    const real* h_mask, real* h, real* scratch,
+    bint relu, const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t t, Py_ssize_t last,
+    Py_ssize_t I, Py_ssize_t H, const real* x, const int64_t* ids, const real* W_ih,
+    const real* panels_ih, const real* panels_hh, const real* b, const real* h_mask, real* h,
+    real* scratch,
 ) noexcept nogil:
-    """The whole sequence for the rows of block p."""
-    cdef Py_ssize_t P = batch.P, cap = chunk_capacity(batch)
-    cdef Py_ssize_t t = 0, end, r, s, n, before, now
+    """Steps t .. last - 1 for the rows of block p of P."""
+    cdef Py_ssize_t end, r, s, n, before, now
     cdef real* a = scratch
-    cdef real* x_rows = a + cap * H
-    cdef real* read = x_rows + cap * I
-    while t < batch.T and rows_of(batch, t, p) > 0:
-        end = chunk_end(batch, t, p)
-        project(batch, p, t, end, I, H, x, ids, W_ih, panels_ih, b, x_rows, a)
+    cdef real* x_rows = a + CHUNK_ROWS * H
+    cdef real* read = x_rows + CHUNK_ROWS * I
+    while t < last and rows_of(batch, t, p, P) > 0:
+        end = chunk_end(batch, t, last, p, P)
+        project(batch, p, P, t, end, I, H, x, ids, W_ih, panels_ih, b, x_rows, a)
         r = 0
         while t < end:
-            n = rows_of(batch, t, p)
+            n = rows_of(batch, t, p, P)
             before, now = row_after(batch, t - 1, p), row_after(batch, t, p)
             gather_rows(n, H, P * H, h + before * H, h_mask + p * H if h_mask != NULL else NULL, read)
             gemm_panels(n, H, H, read, H + PAD, panels_hh, <real>1, a + r * H, H)
@@ -85,13 +87,15 @@ cdef void forward_block(
 
 
 cdef void backward_block(
-    bint relu, const Batch* batch, Py_ssize_t p, Py_ssize_t H, const real* panels, const real* h_mask,
-    const real* h, const real* dy, real* da, real* dh, real* read,
+    bint relu, const Batch* batch, Py_ssize_t p, Py_ssize_t P, Py_ssize_t first, Py_ssize_t t,
+    Py_ssize_t H, const real* panels, const real* h_mask, const real* h, const real* dy, real* da,
+    real* dh, real* read,
 ) noexcept nogil:
     """da [N, H] for the rows of block p; dh [B, H] ends as that of the start."""
-    cdef Py_ssize_t P = batch.P, t, s, j, n, row, q
-    for t in range(batch.T - 1, -1, -1):
-        n = rows_of(batch, t, p)
+    cdef Py_ssize_t s, j, n, row, q
+    while t > first:
+        t -= 1
+        n = rows_of(batch, t, p, P)
         row = batch.offsets[t] + p
         for s in range(n):
             q = (p + s * P) * H
@@ -114,7 +118,7 @@ cdef void run_forward(
 ) noexcept:
     """Pack the weights, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
     W_ih_array, W_hh_array, b_array = params
-    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p
+    cdef Py_ssize_t H = W_hh_array.shape[1], I = W_ih_array.shape[1], p, s
     cdef Py_ssize_t panels = panel_count(H)
     cdef const int64_t* ids = <const int64_t*>data(x_ids)
     cdef const real* x = <const real*>data(x_rows)
@@ -131,17 +135,20 @@ cdef void run_forward(
             pack_panel(p, H, H, W_hh, True, panels_hh)
             if ids == NULL:
                 pack_panel(p, I, H, W_ih, True, panels_ih)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            forward_block(relu, batch, p, I, H, x, ids, W_ih, panels_ih, panels_hh, b, h_mask, h,
-                          own + threadid() * scratch)
+        for s in range(batch.segments):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                forward_block(
+                    relu, batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], I, H, x,
+                    ids, W_ih, panels_ih, panels_hh, b, h_mask, h, own + threadid() * scratch
+                )
 
 
 cdef void run_backward(
-    real* work, bint relu, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask, object h_history,
-    object dy_rows, object da_rows, object dh_array, int threads,
+    real* work, bint relu, const Batch* batch, Py_ssize_t scratch, object W_hh_array, object mask,
+    object h_history, object dy_rows, object da_rows, object dh_array, int threads,
 ) noexcept:
     """Pack W_hh, then all blocks.  work holds the panels, then `scratch` numbers a thread."""
-    cdef Py_ssize_t H = W_hh_array.shape[1], p
+    cdef Py_ssize_t H = W_hh_array.shape[1], p, s
     cdef Py_ssize_t panels = panel_count(H)
     cdef const real* W_hh = <const real*>data(W_hh_array)
     cdef const real* h_mask = <const real*>data(mask)
@@ -153,8 +160,12 @@ cdef void run_backward(
     with nogil, parallel(num_threads=team(batch.N * H * H, threads)):
         for p in prange(panels, schedule="static"):
             pack_panel(p, H, H, W_hh, False, work)
-        for p in prange(batch.P, schedule="dynamic", chunksize=1):
-            backward_block(relu, batch, p, H, work, h_mask, h, dy, da, dh, own + threadid() * scratch)
+        for s in range(batch.segments - 1, -1, -1):
+            for p in prange(batch.blocks[s], schedule="dynamic", chunksize=1):
+                backward_block(
+                    relu, batch, p, batch.blocks[s], batch.first[s], batch.first[s + 1], H, work,
+                    h_mask, h, dy, da, dh, own + threadid() * scratch
+                )
 
 
 def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
@@ -163,13 +174,13 @@ def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
     arrays = contiguous(params, "W_ih", "W_hh", "b")
     cdef Py_ssize_t H = params["W_hh"].shape[1], I = params["W_ih"].shape[1]
     cdef Py_ssize_t B = batch.B, N = batch.N
-    check_sizes("rnn", B + N, H * batch.P, I)
+    check_sizes("rnn", B + N, H * block_count(B), I)
     rows, ids = split_input(x)
     mask = None if h_mask is None else np.ascontiguousarray(h_mask)
     dtype = params["W_hh"].dtype
     h = np.empty((B + N, H), dtype)
     h[:B] = s0[0]
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (I + 2 * H + PAD)
+    cdef Py_ssize_t scratch = CHUNK_ROWS * (I + H) + BLOCK_ROWS * (H + PAD)
     panels = panel_count(H) * PANEL * (H + (0 if rows is None else I))
     work = np.empty(panels + threads * scratch, dtype)
     if dtype == np.float32:
@@ -193,7 +204,7 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
     da = np.empty((batch.N, H), dtype)
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(H, dtype)
-    cdef Py_ssize_t scratch = chunk_capacity(&batch) * (H + PAD)
+    cdef Py_ssize_t scratch = BLOCK_ROWS * (H + PAD)
     panels = H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
     work = np.empty(panels + threads * scratch, dtype)
     read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
