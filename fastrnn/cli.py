@@ -96,9 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    # Read by OpenMP when the kernels are first used.  Where another program wants the CPU, a thread that
-    # spins while it waits holds up the one it waits for: 24 ms a step of the digits instead of 3.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     demo.run(arguments.out, arguments.seed, arguments.quick)
     return 0
 

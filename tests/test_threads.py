@@ -306,3 +306,28 @@ def test_a_kernel_that_raises_restores_blas() -> None:
         with pytest.raises(ValueError, match="whole number"):
             work(0)
         assert blas_threads() == before
+
+
+def test_openmp_is_loaded_with_short_spins_and_the_environment_left_alone() -> None:
+    code = (
+        "import os\n"
+        "seen = {}\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'fastrnn.kernels.lstm':\n"
+        "            seen['spin'] = os.environ.get('GOMP_SPINCOUNT')\n"
+        "import sys; sys.meta_path.insert(0, Watch())\n"
+        "import fastrnn as fr; fr.get_backend('cpu')\n"
+        "print(seen['spin'], os.environ.get('GOMP_SPINCOUNT'))\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    clean.pop("FASTRNN_BACKEND", None)
+    for extra, expected in (
+        ({}, "1000 None"),
+        ({"OMP_WAIT_POLICY": "active"}, "None None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 7"),
+    ):
+        run = subprocess.run(
+            [sys.executable, "-c", code], env={**clean, **extra}, capture_output=True, text=True, check=True
+        )
+        assert run.stdout.strip() == expected

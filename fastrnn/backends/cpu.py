@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendError
+from ..threads import short_spins
 from .backend import Backend
 
 
@@ -20,7 +21,8 @@ def create() -> Backend:
     BackendError : they are not there
     """
     try:
-        from ..kernels import dense, gru, lstm, rnn
+        with short_spins():
+            from ..kernels import dense, gru, lstm, rnn
     except ImportError as error:
         raise BackendError(
             f"fastrnn: the compiled kernels cannot be loaded ({error}). Reinstall with "
