@@ -25,6 +25,7 @@ from scipy.special import expit
 
 from fastrnn.backends import get_backend
 from fastrnn.cells import CELLS
+from fastrnn.kernels import _blocks
 from fastrnn.packed import Layout, Packed
 
 DTYPES = (np.float32, np.float64)
@@ -398,3 +399,30 @@ def test_infinity_saturates(dtype: Any) -> None:
         assert np.isnan(y[2]).all()
         for row, value in ((0, plus), (1, minus), (3, half)):
             assert np.allclose(y[row], value, rtol=0, atol=4 * np.finfo(dtype).eps)
+
+
+def test_memory_is_lent_from_call_to_call_and_never_twice() -> None:
+    _blocks.forget()
+    first = _blocks.borrow((300, 300), np.float32)
+    second = _blocks.borrow((300, 300), np.float32)
+    assert not np.shares_memory(first, second)
+    _blocks.give_back(first)
+    third, fourth = (_blocks.borrow((290, 300), np.float32) for _ in range(2))
+    assert np.shares_memory(first, third) and not np.shares_memory(third, fourth)
+    assert _blocks.borrow((4, 4), np.float64).shape == (4, 4)  # small: not worth lending
+    _blocks.give_back(third, None, np.zeros(3), second[:5])
+
+
+def test_two_trainings_at_once_do_not_share_what_they_kept() -> None:
+    """Two forward passes before the first backward: their caches are memory of their own."""
+    layout = Layout.plain(40, 14)
+    params, x, s0, _, dy, dsT = problem("lstm", layout, 30, 97, np.float32, False, False)
+    other = x.with_rows(x.rows[::-1].copy())
+    alone = {}
+    for name, rows in (("x", x), ("other", other)):
+        cache = cpu.run(CELLS["lstm"], "forward", params, rows, s0, True)[2]
+        alone[name] = cpu.run(CELLS["lstm"], "backward", params, cache, dy, dsT)
+    one = cpu.run(CELLS["lstm"], "forward", params, x, s0, True)[2]
+    two = cpu.run(CELLS["lstm"], "forward", params, other, s0, True)[2]
+    assert_same_bits(cpu.run(CELLS["lstm"], "backward", params, one, dy, dsT), alone["x"])
+    assert_same_bits(cpu.run(CELLS["lstm"], "backward", params, two, dy, dsT), alone["other"])

@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from ._blas import check_sizes
-from ._blocks import split_input
+from ._blocks import borrow, give_back, split_input
 
 cimport numpy as cnp
 
@@ -159,11 +159,12 @@ def backward(params, x, activation, y, dy, *, int threads):
     N = len(x.rows)
     dx = None if rows is None else np.empty((N, W.shape[1]), W.dtype)
     dW, db = np.empty_like(W), np.empty(len(W), W.dtype)
-    da = np.empty((0 if activation == "linear" else N, len(W)), W.dtype)
+    da = borrow((0 if activation == "linear" else N, len(W)), W.dtype)
     if W.dtype == np.float32:
         run_backward[float](<float*>data(da), CODES[activation], rows, ids, W, y, dy, dx, dW, db, N,
                             threads)
     else:
         run_backward[double](<double*>data(da), CODES[activation], rows, ids, W, y, dy, dx, dW, db, N,
                              threads)
+    give_back(da)
     return dx, {"W": dW, "b": db}

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from ._blas import check_sizes
-from ._blocks import contiguous, recurrent_input, split_input, state_gradients
+from ._blocks import borrow, contiguous, give_back, recurrent_input, split_input, state_gradients
 
 cimport numpy as cnp
 
@@ -208,15 +208,16 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     dtype = params["W_hh"].dtype
     h = np.empty((B + N, H), dtype)
     h[:B] = s0[0]
-    kept = np.empty((N, 4 * H), dtype) if training else None
+    kept = borrow((N, 4 * H), dtype) if training else None
     cdef Py_ssize_t scratch = CHUNK_ROWS * (I + 3 * H) + BLOCK_ROWS * (4 * H + PAD)
     panels = panel_count(3 * H) * PANEL * (H + (0 if rows is None else I))
-    work = np.empty(panels + threads * scratch, dtype)
+    work = borrow((panels + threads * scratch,), dtype)
     if dtype == np.float32:
         run_forward[float](<float*>data(work), &batch, scratch, rows, ids, arrays, mask, h, kept, threads)
     else:
         run_forward[double](<double*>data(work), &batch, scratch, rows, ids, arrays, mask, h, kept,
                             threads)
+    give_back(work)
     return h[B:], (h[x.layout.final],), (x, h, kept, mask) if training else None
 
 
@@ -235,8 +236,8 @@ def backward(params, cache, dy, dsT, *, int threads):
     db_ih, db_hh = np.empty(3 * H, dtype), np.empty(3 * H, dtype)
     cdef Py_ssize_t scratch = BLOCK_ROWS * (4 * H + PAD)
     panels = 3 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
-    work = np.empty(panels + threads * scratch, dtype)
-    read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
+    work = borrow((panels + threads * scratch,), dtype)
+    read = recurrent_input(h, x.layout, mask)
     W_nrz = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=3, ld=4 * H, x_first=H, roll=H)
     if dtype == np.float32:
@@ -247,4 +248,5 @@ def backward(params, cache, dy, dsT, *, int threads):
         run_backward[double](<double*>data(work), &batch, scratch, W_nrz, mask, h, kept, dy, dh, threads)
         collect_arrays[double](<double*>data(work), &size, kept, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                                db_ih, db_hh, threads)
+    give_back(work, read, kept)
     return dx, (dh,), {"W_ih": dW_ih, "W_hh": dW_hh, "b_ih": db_ih, "b_hh": db_hh}

@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from ._blas import check_sizes
-from ._blocks import contiguous, recurrent_input, split_input, state_gradients
+from ._blocks import borrow, contiguous, give_back, recurrent_input, split_input, state_gradients
 
 cimport numpy as cnp
 
@@ -209,18 +209,19 @@ def forward(params, x, s0, training, h_mask=None, *, int threads):
     mask = None if h_mask is None else np.ascontiguousarray(h_mask)
     dtype = params["W_hh"].dtype
     h = np.empty((B + N, H), dtype)
-    c = np.empty((B + N if training else B, H), dtype)
+    c = borrow((B + N, H), dtype) if training else np.empty((B, H), dtype)
     h[:B], c[:B] = s0
-    gates = np.empty((N, 4 * H), dtype) if training else None
+    gates = borrow((N, 4 * H), dtype) if training else None
     cdef Py_ssize_t scratch = CHUNK_ROWS * (I + 4 * H) + BLOCK_ROWS * (H + PAD) + H
     panels = panel_count(4 * H) * PANEL * (H + (0 if rows is None else I))
-    work = np.empty(panels + threads * scratch, dtype)
+    work = borrow((panels + threads * scratch,), dtype)
     if dtype == np.float32:
         run_forward[float](<float*>data(work), &batch, scratch, rows, ids, arrays, mask, h, c, gates,
                            threads)
     else:
         run_forward[double](<double*>data(work), &batch, scratch, rows, ids, arrays, mask, h, c, gates,
                             threads)
+    give_back(work)
     final = x.layout.final
     sT = (h[final], c[final] if training else c)
     return h[B:], sT, (x, h, c, gates, mask) if training else None
@@ -240,8 +241,8 @@ def backward(params, cache, dy, dsT, *, int threads):
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(4 * H, dtype)
     panels = 4 * H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
     cdef Py_ssize_t scratch = H + BLOCK_ROWS * (4 * H + PAD)
-    work = np.empty(panels + threads * scratch, dtype)
-    read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
+    work = borrow((panels + threads * scratch,), dtype)
+    read = recurrent_input(h, x.layout, mask)
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=4, ld=4 * H, x_first=0, roll=0)
     if dtype == np.float32:
         run_backward[float](<float*>data(work), &batch, scratch, W_hh, mask, c, gates, dy, dh, dc, threads)
@@ -251,4 +252,5 @@ def backward(params, cache, dy, dsT, *, int threads):
         run_backward[double](<double*>data(work), &batch, scratch, W_hh, mask, c, gates, dy, dh, dc, threads)
         collect_arrays[double](<double*>data(work), &size, gates, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                                db, None, threads)
+    give_back(work, read, gates, c)
     return dx, (dh, dc), {"W_ih": dW_ih, "W_hh": dW_hh, "b": db}

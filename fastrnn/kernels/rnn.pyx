@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from ._blas import check_sizes
-from ._blocks import contiguous, recurrent_input, split_input, state_gradients
+from ._blocks import borrow, contiguous, give_back, recurrent_input, split_input, state_gradients
 
 cimport numpy as cnp
 
@@ -182,12 +182,13 @@ def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
     h[:B] = s0[0]
     cdef Py_ssize_t scratch = CHUNK_ROWS * (I + H) + BLOCK_ROWS * (H + PAD)
     panels = panel_count(H) * PANEL * (H + (0 if rows is None else I))
-    work = np.empty(panels + threads * scratch, dtype)
+    work = borrow((panels + threads * scratch,), dtype)
     if dtype == np.float32:
         run_forward[float](<float*>data(work), relu, &batch, scratch, rows, ids, arrays, mask, h, threads)
     else:
         run_forward[double](<double*>data(work), relu, &batch, scratch, rows, ids, arrays, mask, h,
                             threads)
+    give_back(work)
     return h[B:], (h[x.layout.final],), (x, h, mask) if training else None
 
 
@@ -201,13 +202,13 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
     rows, ids = split_input(x)
     dy = None if dy is None else np.ascontiguousarray(dy)
     (dh,) = state_gradients(dsT, 1, (batch.B, H), dtype)
-    da = np.empty((batch.N, H), dtype)
+    da = borrow((batch.N, H), dtype)
     dx = None if rows is None else np.empty((batch.N, I), dtype)
     dW_ih, dW_hh, db = np.empty_like(W_ih), np.empty_like(W_hh), np.empty(H, dtype)
     cdef Py_ssize_t scratch = BLOCK_ROWS * (H + PAD)
     panels = H * PANEL * max(panel_count(H), 0 if rows is None else panel_count(I))
-    work = np.empty(panels + threads * scratch, dtype)
-    read = np.ascontiguousarray(recurrent_input(h, x.layout, mask))
+    work = borrow((panels + threads * scratch,), dtype)
+    read = recurrent_input(h, x.layout, mask)
     cdef Collect size = Collect(N=batch.N, inputs=I, units=H, gates=1, ld=H, x_first=0, roll=0)
     if dtype == np.float32:
         run_backward[float](<float*>data(work), relu, &batch, scratch, W_hh, mask, h, dy, da, dh, threads)
@@ -217,4 +218,5 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
         run_backward[double](<double*>data(work), relu, &batch, scratch, W_hh, mask, h, dy, da, dh, threads)
         collect_arrays[double](<double*>data(work), &size, da, rows, ids, read, W_ih, dx, dW_ih, dW_hh,
                                db, None, threads)
+    give_back(work, read, da)
     return dx, (dh,), {"W_ih": dW_ih, "W_hh": dW_hh, "b": db}
