@@ -7,7 +7,7 @@ Ragged shapes are B x shortest..longest x I x H, dense ones B x units-units-...
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -70,6 +70,11 @@ class Case:
     large: bool = False
 
     @property
+    def time_major(self) -> bool:
+        """Whether arrays are [T, B, F]: all but the ragged cases and their twins."""
+        return self.subject == "recurrent"
+
+    @property
     def training(self) -> bool:
         return self.mode == "training"
 
@@ -103,6 +108,7 @@ def ragged(
     if total % B:
         raise ValueError(f"{total} steps do not fill {B} rows of equal length.")
     twin = recurrent(cell, mode, (B, total // B, inputs, units), f"{mark}padded-")
+    twin = replace(twin, subject="ragged")
     span = f"{min(lengths)}..{max(lengths)}"
     name = f"{cell}-{mode}-{mark}ragged-{B}x{span}x{inputs}x{units}"
     case = Case(name, "ragged", cell, mode, B, max(lengths), inputs, units, lengths, twin=twin.name)

@@ -2,7 +2,8 @@
 
 Inference is a forward call from a zero state. Training is a forward call and the gradients of the
 input and of every parameter, for a given dy. Inputs and outputs are time-major, which is the
-native form of fastrnn and of PyTorch, so that nobody pays for a transposition.
+native form of fastrnn and of PyTorch, so that nobody pays for a transposition; the cases of
+`bench.ragged` are batch-first.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def data(case: Case) -> dict[str, Any]:
 
     Returns
     -------
-    x : [T, B, I] float32, zero past a row's length
-    dy : [T, B, H] float32, only where the case trains
+    x : [T, B, I] float32 ([B, T, I] unless case.time_major), zero past a row's length
+    dy : [T, B, H] float32 ([B, T, H]), only where the case trains
     lengths : int64 [B] or None
     params : dict of float32 arrays as in `fastrnn.functional`
     """
@@ -41,6 +42,9 @@ def data(case: Case) -> dict[str, Any]:
     result = {"x": x, "lengths": lengths, "params": params}
     if case.training:
         result["dy"] = _float32(rng.standard_normal((T, B, H)))
+    if not case.time_major:
+        for name in result.keys() & {"x", "dy"}:
+            result[name] = np.ascontiguousarray(result[name].swapaxes(0, 1))
     return result
 
 
@@ -78,11 +82,13 @@ def call(case: Case, given: dict[str, Any]) -> Any:
     x, params, lengths = given["x"], given["params"], given["lengths"]
 
     def infer() -> Any:
-        y, state, _ = forward(x, params, lengths=lengths, time_major=True)
+        y, state, _ = forward(x, params, lengths=lengths, time_major=case.time_major)
         return y, state, None
 
     def train() -> Any:
-        y, state, cache = forward(x, params, lengths=lengths, training=True, time_major=True)
+        y, state, cache = forward(
+            x, params, lengths=lengths, training=True, time_major=case.time_major
+        )
         return y, state, backward(given["dy"], cache)
 
     return train if case.training else infer

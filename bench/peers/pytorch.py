@@ -33,7 +33,8 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
 
 
 def _recurrence(case: Case, given: dict[str, Any]) -> Work:
-    layer = LAYERS[case.cell](case.I, case.H)  # time-major, gate order i f g o and r z n
+    first = not case.time_major
+    layer = LAYERS[case.cell](case.I, case.H, batch_first=first)  # gate order i f g o and r z n
     params = given["params"]
     bias = params["b_ih"] if case.cell == "gru" else params["b"]
     second = params["b_hh"] if case.cell == "gru" else np.zeros_like(bias)
@@ -46,8 +47,8 @@ def _recurrence(case: Case, given: dict[str, Any]) -> Work:
     def run() -> Any:
         if lengths is None:
             return layer(x)
-        packed, state = layer(pack_padded_sequence(x, lengths, enforce_sorted=False))
-        return pad_packed_sequence(packed)[0], state
+        packed, state = layer(pack_padded_sequence(x, lengths, first, enforce_sorted=False))
+        return pad_packed_sequence(packed, first)[0], state
 
     def infer() -> Any:
         with torch.inference_mode():

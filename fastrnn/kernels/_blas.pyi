@@ -9,4 +9,5 @@ def matmul(
     transpose_a: bool = False,
     transpose_b: bool = False,
     panels: bool = False,
+    repeat: int = 1,
 ) -> Any: ...
