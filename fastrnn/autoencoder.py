@@ -59,10 +59,10 @@ class _Autoencoder:
             raise RuntimeError(f"{type(self).__name__}: call fit(x) first.")
         return self._model
 
-    def _inputs(self, owner: str, x: Any, lengths: Any = None, mask: Any = None) -> Inputs:
-        """x behind the door; makes the model at the first x."""
+    def _make(self, owner: str, x: Any, lengths: Any = None, mask: Any = None) -> None:
+        """Make the model for the features of x, where there is none yet."""
         if self._model is not None:
-            return self._model.inputs(owner, x, lengths, mask)
+            return
         empty = self._empty
         inputs = Inputs(owner, x, None, False, empty.dtype, empty.backend, lengths, mask)
         assert inputs.shape is not None
@@ -73,7 +73,6 @@ class _Autoencoder:
             empty.add(layer)
         empty.build(inputs.shape)
         self._model = empty
-        return inputs
 
     def fit(
         self,
@@ -90,7 +89,7 @@ class _Autoencoder:
         validation_data : an x to validate on
         options : those of `Sequential.fit`
         """
-        self._inputs("fit", x, options.get("lengths"), options.get("mask"))
+        self._make("fit", x, options.get("lengths"), options.get("mask"))
         if validation_data is not None:
             options["validation_data"] = (validation_data, validation_data)
         return self.model.fit(x, x, epochs=epochs, batch_size=batch_size, **options)
@@ -98,13 +97,13 @@ class _Autoencoder:
     def encode(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """The codes [B, units] of x."""
         with single_threaded_blas():
-            inputs = self._inputs("encode", x, lengths, mask)
+            inputs = self.model.inputs("encode", x, lengths, mask)
             return self.model._predict(inputs, range(self.code), _BATCH)
 
     def reconstruct(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """x as the decoder says it, in x's shape (a list for a list)."""
         with single_threaded_blas():
-            inputs = self._inputs("reconstruct", x, lengths, mask)
+            inputs = self.model.inputs("reconstruct", x, lengths, mask)
             return self.model._predict(inputs, range(len(self.model.layers)), _BATCH)
 
     def _decode(self, code: Any, layout: Layout) -> Packed:
@@ -119,7 +118,7 @@ class _Autoencoder:
 
     def score_samples(self, x: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
         """Mean squared reconstruction error of each example, float64 [B]; padding does not count."""
-        inputs = self._inputs("score_samples", x, lengths, mask)
+        inputs = self.model.inputs("score_samples", x, lengths, mask)
         scores = np.zeros(len(inputs))
         with single_threaded_blas():
             for k in range(0, len(inputs), _BATCH):

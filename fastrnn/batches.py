@@ -214,8 +214,8 @@ class Targets:
             right = self.weight.shape[:1] == (len(inputs),) and self.weight.ndim <= 2
             if self.weight.dtype.kind not in "fiu" or not right:
                 raise ShapeError(sentence(owner, "sample_weight", expected, self.weight))
-            if self.weight.size and not (self.weight >= 0).all():
-                raise ValueError(f"{owner}: sample_weight must not be negative or NaN.")
+            if not ((self.weight >= 0) & (self.weight < np.inf)).all():
+                raise ValueError(f"{owner}: sample_weight must be finite and not negative.")
 
     def rows(
         self, index: np.ndarray, out: Packed, dtype: Any, fixed: int | None = None

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import sys
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from .threads import available_cpus, get_num_threads
 
 def config() -> dict[str, Any]:
     """Versions, processor, threads, BLAS and backends, JSON-able."""
-    import scipy.linalg.cython_blas  # noqa: F401  the BLAS that the kernels call
+    import scipy.linalg.cython_blas  # the BLAS that the kernels call, so that it is listed below
     from threadpoolctl import threadpool_info
 
     backends = {}
@@ -39,7 +38,7 @@ def config() -> dict[str, Any]:
         "fastrnn": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "scipy": metadata.version("scipy"),
+        "scipy": scipy.__version__,
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": available_cpus(),

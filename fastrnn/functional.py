@@ -184,7 +184,7 @@ def rnn_forward(
     activation: str = "tanh",
 ) -> Any:  # fmt: skip
     cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
-    if activation not in cells:
+    if not isinstance(activation, str) or activation not in cells:
         raise unknown("rnn_forward", "activation", activation, tuple(cells))
     return _forward(
         cells[activation], "rnn_forward", x, params, state, lengths, mask, reverse, training, time_major,

@@ -29,6 +29,6 @@ def load(path: Any, *, backend: str | None = None, cells: dict[str, Any] | None 
     kind = description.get("kind")
     if kind == Sequential.kind:
         return model
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ModelFormatError(f"load: {path} holds a {kind!r}, which this version does not know.")
     return KINDS[kind].restore(path, model, description)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, optimizers, serialization, training
+from . import losses, optimizers, serialization, training
 from .backends import get_backend
 from .batches import Inputs, Targets
 from .errors import FLOATS, DtypeError, ModelFormatError, ShapeError, sentence
 from .layers import Input, Layer, Noise, RepeatVector, Shape, from_description
 from .layers.base import check_units
+from .metrics import Metric
+from .metrics import get as get_metric
 from .packed import Packed, unpack, unpack_list
 from .threads import single_threaded_blas
 
@@ -51,14 +53,17 @@ class Sequential:
         backend: str | None = None,
     ) -> None:
         self.backend = get_backend(backend)
-        self.dtype = np.dtype(dtype)
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            self.dtype = np.dtype(object)  # refused below
         if self.dtype not in FLOATS:
             raise DtypeError(sentence("Sequential", "dtype", "float32 or float64", str(dtype)))
         self.seed = _seed(seed)
         self.layers: list[Layer] = []
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
-        self.metrics: list[metrics.Metric] = []
+        self.metrics: list[Metric] = []
         self.epochs_done = 0
         self.steps_done = 0
         self.stop_training = False
@@ -162,9 +167,12 @@ class Sequential:
         if loss is None:
             expected = "a loss, for example 'mse' or 'sparse_categorical_crossentropy'"
             raise ValueError(sentence("Sequential.compile", "loss", expected, None))
+        if not isinstance(metrics, (list, tuple)):
+            expected = 'a list, for example ["accuracy"]'
+            raise TypeError(sentence("Sequential.compile", "metrics", expected, metrics))
         self.optimizer = optimizers.get(optimizer)
         self.loss = losses.get(loss)
-        self.metrics = [_metric(m, self.loss) for m in metrics]
+        self.metrics = [get_metric(m, self.loss) for m in metrics]
 
     # -- one batch through all layers -------------------------------------------------------------
 
@@ -238,7 +246,8 @@ class Sequential:
         with single_threaded_blas():
             inputs = self.inputs("train_on_batch", x, lengths, mask)
             targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
-            return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
+            with training.whole_steps():
+                return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,
@@ -409,7 +418,3 @@ def _seed(seed: Any) -> int:
 def _fixed_steps(layers: Iterable[Layer]) -> int | None:
     steps = [one.n for one in layers if isinstance(one, RepeatVector) and one.n is not None]
     return steps[-1] if steps else None
-
-
-def _metric(metric: Any, loss: Any) -> metrics.Metric:
-    return metrics.get(metric, loss)

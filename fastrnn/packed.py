@@ -197,7 +197,10 @@ class Packed:
 
 def check_lengths(owner: str, lengths: Any, batch: int, span: int) -> np.ndarray:
     """`lengths` as int64 [B] with 0 <= length <= span."""
-    found = np.asarray(lengths)
+    try:
+        found = np.asarray(lengths)
+    except ValueError:  # a list of lists of different lengths
+        raise ShapeError(sentence(owner, "lengths", f"[B] = [{batch}] integers", repr(lengths))) from None
     if found.dtype.kind not in "iu" and found.size:
         raise DtypeError(sentence(owner, "lengths", f"integers [{batch}]", found))
     if found.shape != (batch,):

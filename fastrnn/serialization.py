@@ -85,6 +85,9 @@ def save(path: Any, model: Any, kind: str = "Sequential", extra: dict[str, Any] 
     """Write `model` (a Sequential) to `path`; `kind` and `extra` describe what stands around it."""
     from safetensors.numpy import save as to_bytes
 
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"save: there is no folder {folder}. Make it first.")
     description, tensors = describe(model)
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():

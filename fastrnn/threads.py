@@ -17,6 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+MOST_THREADS = 1024  # a slip such as 10**9 would ask for terabytes of scratch
 _context: ContextVar[int | None] = ContextVar("fastrnn_threads", default=None)
 _default: int | None = None
 _forked = False
@@ -24,19 +27,21 @@ _warned = False
 
 
 def _check(n: Any, name: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"fastrnn: {name} must be a whole number of at least 1, got {n!r}.")
-    return n
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MOST_THREADS:
+        expected = f"a whole number from 1 to {MOST_THREADS}"
+        raise ValueError(f"fastrnn: {name} must be {expected}, got {n!r}.")
+    return int(n)
 
 
 def _from_environment(name: str) -> int | None:
     text = os.environ.get(name, "").split(",")[0].strip()
     if not text:
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
         if name.startswith("FASTRNN"):
             raise ValueError(
-                f"fastrnn: {name} must be a whole number of at least 1, got {text!r}. Correct or unset it."
+                f"fastrnn: {name} must be a whole number from 1 to {MOST_THREADS}, got {text!r}. "
+                "Correct or unset it."
             )
         return None  # OMP_NUM_THREADS belongs to others; OpenMP itself ignores what it cannot read.
     return int(text)

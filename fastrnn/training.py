@@ -127,10 +127,11 @@ def evaluate(
 
 
 @contextmanager
-def _whole_steps() -> Iterator[list[bool]]:
-    """Hold Ctrl-C back until the step is done, so that a model is never left half updated.
+def whole_steps() -> Iterator[list[bool]]:
+    """Hold Ctrl-C back until the end of the block, so that a model is never left half updated.
 
-    A second Ctrl-C is not held back.
+    What it yields is true once Ctrl-C was pressed; KeyboardInterrupt comes at the end of the block at the
+    latest.  A second Ctrl-C is not held back.
     """
     pressed: list[bool] = []
     if threading.current_thread() is not threading.main_thread():
@@ -151,6 +152,8 @@ def _whole_steps() -> Iterator[list[bool]]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def fit(
@@ -205,6 +208,8 @@ def fit(
     validation_size = batch_size if stateful else max(batch_size, 128)
 
     history = model.history = History()
+    if not isinstance(callbacks, (list, tuple)):
+        raise TypeError(sentence("fit", "callbacks", "a list of fastrnn.callbacks.Callback", callbacks))
     everyone = [*callbacks, history]
     for callback in everyone:
         if not isinstance(callback, Callback):
@@ -214,7 +219,7 @@ def fit(
         callback.set_model(model)
         callback.on_train_begin()
     catches = any(getattr(c, "catches_non_finite", False) for c in callbacks)
-    with _whole_steps() as pressed, progress(verbose, epochs) as report:
+    with whole_steps() as pressed, progress(verbose, epochs) as report:
         for epoch in range(epochs):
             logs = _epoch(model, inputs, targets, train, epoch, batch_size, shuffle, bucketing,
                           everyone, catches, pressed, report)  # fmt: skip

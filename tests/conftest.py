@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,16 @@ if importlib.util.find_spec("fastrnn") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 pytest.register_assert_rewrite("gradcheck")
+
+# Children of the tests must find what the tests found. Python puts the working directory first, and in the
+# checkout that would be the sources, whose kernels may not be built: so the tests run elsewhere.
+_home = Path(importlib.util.find_spec("fastrnn").origin).resolve().parents[1]  # type: ignore[union-attr,arg-type]
+os.environ["PYTHONPATH"] = os.pathsep.join([str(_home), str(Path(__file__).resolve().parent)])
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
 
 
 def pytest_report_header() -> str:

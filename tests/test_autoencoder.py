@@ -241,3 +241,9 @@ def test_a_first_x_that_is_refused_leaves_nothing_behind() -> None:
             model.fit(bad, verbose=0)
     model.fit(X, epochs=1, verbose=0)
     assert model.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize("what", ["encode", "reconstruct", "score_samples", "fit_threshold"])
+def test_an_autoencoder_that_has_learnt_nothing_says_so(what: str) -> None:
+    with pytest.raises(RuntimeError, match=r"Autoencoder: call fit\(x\) first\."):
+        getattr(fr.Autoencoder((4, 2), seed=0), what)(np.ones((3, 5), "float32"))

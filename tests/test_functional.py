@@ -292,7 +292,7 @@ def test_activation() -> None:
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
 def test_threads(threads: Any) -> None:
     x, params, _ = problem()
-    text = f"fastrnn: threads must be a whole number of at least 1, got {threads!r}."
+    text = f"fastrnn: threads must be a whole number from 1 to 1024, got {threads!r}."
     refuse(ValueError, text, F.lstm_forward, x, params, threads=threads)
 
 

@@ -89,7 +89,7 @@ def test_bad_counts(bad: Any) -> None:
         with pytest.raises(ValueError) as caught:
             call(bad)
         assert str(caught.value) == (
-            f"fastrnn: {name} must be a whole number of at least 1, got {bad!r}."
+            f"fastrnn: {name} must be a whole number from 1 to 1024, got {bad!r}."
         )
 
 
@@ -102,7 +102,7 @@ def test_bad_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError) as caught:
             fr.get_num_threads()
         assert str(caught.value) == (
-            "fastrnn: FASTRNN_NUM_THREADS must be a whole number of at least 1, "
+            "fastrnn: FASTRNN_NUM_THREADS must be a whole number from 1 to 1024, "
             f"got {bad!r}. Correct or unset it."
         )
     monkeypatch.setenv("FASTRNN_NUM_THREADS", "")

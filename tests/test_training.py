@@ -612,3 +612,37 @@ def test_messages(options: dict[str, Any], error: type[Exception], message: str)
         model.fit(**{"x": X, "y": Y, "verbose": 0, **options})
     assert message in str(caught.value) and type(caught.value) is error
     assert model.steps_done == 0
+
+
+def test_weights_a_step_stand_beside_their_steps_under_a_mask_with_holes() -> None:
+    """sample_weight [B, T] is indexed by the caller's time, not by the packed step."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((4, 7, 2))
+    y = rng.standard_normal((4, 7, 1))
+    mask = rng.random((4, 7)) < 0.6
+    mask[0, :3] = False  # left padding
+    weight = rng.random((4, 7))
+    model = fr.Sequential([fr.RNN(3, return_sequences=True), fr.Dense(1)], seed=0, dtype="float64")
+    model.compile("sgd", "mse")
+    found = model.evaluate(x, y, mask=mask, sample_weight=weight)
+    difference = (model.predict(x, mask=mask) - y)[..., 0] ** 2
+    assert found == pytest.approx((difference * weight)[mask].sum() / mask.sum(), rel=1e-12)
+
+
+def test_ctrl_c_waits_for_the_end_of_train_on_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is finished, then KeyboardInterrupt comes; the handler is Python's own again."""
+    x, y = np.ones((4, 3, 2), "float32"), np.ones((4, 1), "float32")
+    model = fr.Sequential([fr.LSTM(3), fr.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, y)
+    update = model.optimizer.update
+
+    def pressed(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return update(*args)
+
+    monkeypatch.setattr(model.optimizer, "update", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        model.train_on_batch(x, y)
+    assert model.steps_done == model.optimizer.iterations == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,7 +1,5 @@
 """What the Python doors of the recurrences share: arrays in, arrays out."""
 
-import math
-
 import numpy as np
 
 # Memory that calls lend each other.  A fresh page costs a fault on its first touch, 1 to 2 ms for the
@@ -14,7 +12,7 @@ _MOST = 1 << 26   # bytes that are kept
 
 def borrow(shape, dtype):
     """An array like numpy.empty's, to be given back (`give_back`) or dropped."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size < _SMALL:
         return np.empty(shape, dtype)
     fitting = [(b.size, key) for key, b in list(_spare.items()) if size <= b.size <= 2 * size]

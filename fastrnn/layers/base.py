@@ -191,6 +191,6 @@ def check_units(owner: str, name: str, value: Any, least: int = 1) -> int:
 
 def check_rate(owner: str, name: str, value: Any) -> float:
     """`value` as a share in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 <= value < 1:
         raise ValueError(sentence(owner, name, "a number in [0, 1)", repr(value)))
     return float(value)

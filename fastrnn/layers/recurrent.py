@@ -87,7 +87,8 @@ class Recurrent(Layer):
     def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any, backend: Backend) -> Shape:
         one_vector = in_shape.sequence and len(in_shape.features) == 1
         if not one_vector and not in_shape.ids:
-            advice = "A recurrence reads one vector a step: give x as [B, T, features]."
+            advice = "A recurrence reads one vector a step: give x as [B, T, features], and set "
+            advice += "return_sequences=True in a recurrence before this one."
             raise ShapeError(sentence(str(self), "input", "[B, T, I]", str(in_shape), advice))
         if in_shape.one_hot and self.dropout:
             advice = "Use recurrent_dropout, or Embedding followed by Dropout."
