@@ -6,6 +6,7 @@ A message reads ``<Layer or function>: <argument> must be <expected>, got <got>.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -88,6 +89,17 @@ def check_array(
         hint = f"Convert it with {name}.astype({wanted.split()[0]!r}) if that is what you mean."
         raise DtypeError(sentence(owner, name, expected, value, hint))
     raise ShapeError(sentence(owner, name, expected, value, advice))
+
+
+def check_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
+    """`dtype` as one of the two that fastrnn computes in; DtypeError otherwise."""
+    found = np.dtype(object)
+    if dtype is not None:  # which NumPy takes for float64
+        with suppress(TypeError):
+            found = np.dtype(dtype)
+    if found not in FLOATS:
+        raise DtypeError(sentence(owner, "dtype", "float32 or float64", str(dtype)))
+    return found
 
 
 def check_finite(owner: str, name: str, value: Any, advice: str) -> None:

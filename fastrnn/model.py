@@ -10,7 +10,7 @@ import numpy as np
 from . import losses, optimizers, serialization, training
 from .backends import get_backend
 from .batches import Inputs, Targets
-from .errors import FLOATS, DtypeError, ModelFormatError, ShapeError, sentence
+from .errors import DtypeError, ModelFormatError, ShapeError, check_dtype, sentence
 from .layers import Input, Layer, Noise, RepeatVector, Shape, from_description
 from .layers.base import check_units
 from .metrics import Metric
@@ -53,12 +53,7 @@ class Sequential:
         backend: str | None = None,
     ) -> None:
         self.backend = get_backend(backend)
-        try:
-            self.dtype = np.dtype(dtype)
-        except TypeError:
-            self.dtype = np.dtype(object)  # refused below
-        if self.dtype not in FLOATS:
-            raise DtypeError(sentence("Sequential", "dtype", "float32 or float64", str(dtype)))
+        self.dtype = check_dtype("Sequential", dtype)
         self.seed = _seed(seed)
         self.layers: list[Layer] = []
         self.optimizer: optimizers.Optimizer | None = None

@@ -498,3 +498,9 @@ def test_messages_for_targets(loss: str, y: Any, error: type[Exception], message
         with pytest.raises(error) as caught:
             call(X, y)
         assert str(caught.value).startswith(f"{where}: ") and message in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["flaot32", "int8", None, object()])
+def test_a_dtype_that_is_none_of_ours(dtype: Any) -> None:
+    with pytest.raises(fr.DtypeError, match="Sequential: dtype must be float32 or float64, got "):
+        fr.Sequential(dtype=dtype)
