@@ -131,7 +131,7 @@ def short_spins() -> Iterator[None]:
     """Load OpenMP inside this block, so that its threads wait in a spin for microseconds only.
 
     GNU OpenMP's own choice is milliseconds.  Where another process wants the CPU, a spinning thread holds
-    up the very one it waits for: 9 ms instead of 2.5 for a small training step beside one busy process
+    up the very one it waits for: 9 ms instead of 4 for a small training step beside one busy process
     (docs/performance.md).  The environment is read once, when the library is loaded, and is left as it
     was; a user's own OMP_WAIT_POLICY or GOMP_SPINCOUNT is respected.
     """
