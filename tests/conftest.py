@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,9 @@ pytest.register_assert_rewrite("gradcheck")
 # checkout that would be the sources, whose kernels may not be built: so the tests run elsewhere.
 _home = Path(importlib.util.find_spec("fastrnn").origin).resolve().parents[1]  # type: ignore[union-attr,arg-type]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(_home), str(Path(__file__).resolve().parent)])
+
+# A shell that runs the tests in the background has them, and their children, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
