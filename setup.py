@@ -29,6 +29,7 @@ from distutils.ccompiler import new_compiler  # isort: skip
 from distutils.sysconfig import customize_compiler  # isort: skip
 
 KERNELS = Path("fastrnn", "kernels")
+ENGINE = KERNELS / "simd"  # compiled into the extension _engine, and only there
 JOBS = min(2, os.cpu_count() or 1)  # more would need gigabytes of memory: kernels are large units
 
 ADVICE = {
@@ -157,6 +158,15 @@ def base_flags(msvc: bool) -> tuple[list[str], list[str]]:
     return cflags, ["-Wl,-s"] if sys.platform == "linux" else []
 
 
+def engine_flags(msvc: bool) -> list[str]:
+    """Further flags of the step engine: plain C++, and only the multiply-adds it asks for.
+
+    Left to itself, the compiler would contract a * b + c in one tile and not in another, and rows would
+    differ by their batch mates.
+    """
+    return ["/fp:precise"] if msvc else ["-ffp-contract=off", "-fno-exceptions"]
+
+
 class Build(build):
     """Looks for a compiler before the first file is copied, so that the sentence stands alone."""
 
@@ -190,6 +200,8 @@ class BuildKernels(build_ext):
             extension.define_macros += [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
             extension.extra_compile_args += cflags + openmp_c
             extension.extra_link_args += lflags + openmp_l
+            if extension.name.endswith("._engine"):
+                extension.extra_compile_args += engine_flags(msvc)
         debug = wish("FASTRNN_DEBUG")
         translated = cythonize(
             self.extensions,
@@ -212,11 +224,13 @@ class BuildKernels(build_ext):
 
 def kernels() -> list[Extension]:
     """One extension per .pyx; a change to any shared .pxd or .h builds them all again."""
-    shared = sorted(str(path) for kind in ("pxd", "h") for path in KERNELS.rglob(f"*.{kind}"))
-    return [
-        Extension(".".join(path.with_suffix("").parts), [str(path)], depends=shared)
-        for path in sorted(KERNELS.glob("*.pyx"))
-    ]
+    shared = sorted(str(path) for kind in ("pxd", "h", "hpp") for path in KERNELS.rglob(f"*.{kind}"))
+    extensions = []
+    for path in sorted(KERNELS.glob("*.pyx")):
+        engine = sorted(str(body) for body in ENGINE.glob("*.cpp")) if path.stem == "_engine" else []
+        name = ".".join(path.with_suffix("").parts)
+        extensions.append(Extension(name, [str(path), *engine], depends=shared))
+    return extensions
 
 
 # The guard lets Cython's worker processes import this file where processes are spawned.

@@ -36,6 +36,7 @@ from .layers import (
 from .loading import load
 from .model import Sequential
 from .threads import get_num_threads, set_num_threads, threads
+from .weights import Weights
 
 __all__ = [
     "GRU",
@@ -65,6 +66,7 @@ __all__ = [
     "ShapeError",
     "SimpleRNN",
     "TimeDistributed",
+    "Weights",
     "__version__",
     "callbacks",
     "functional",

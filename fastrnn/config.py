@@ -69,7 +69,7 @@ def _processor() -> str:
 
 def _openmp() -> bool:
     try:
-        from .kernels._blocks import built_with_openmp
+        from .kernels._engine import built_with_openmp
     except ImportError:
         return False
     return bool(built_with_openmp())

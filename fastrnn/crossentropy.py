@@ -1,8 +1,16 @@
-"""The log losses, of probabilities or of logits; see `fastrnn.losses`."""
+"""The log losses, of probabilities or of logits; see `fastrnn.losses`.
+
+The end of a classifier, a dense layer, softmax and the loss of class ids, is also a formula of its own,
+`FORMULA`: its kernel never holds the [N, V] logits.
+
+    logits = x W' + b;  l = log sum_v exp(logits_v) - logits_target;  the loss is sum w l / N
+    dlogits = w / N * (softmax(logits) - onehot(target));  dx = dlogits W;  dW = dlogits' x;  db = sum dlogits
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from fastrnn.errors import DtypeError, check_array, describe, sentence
@@ -212,3 +220,36 @@ class SparseCategoricalCrossentropy(_LogLoss):
                     f"The last layer has {classes} outputs; ids start at 0.",
                 )
             )
+
+
+def forward(xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any) -> tuple[float, Any]:
+    """The loss of a dense layer's logits.
+
+    Parameters
+    ----------
+    params : W [V, H], b [V]
+    x : [N, H], the layer's input
+    target : [N] or [N, 1] integer class ids
+    weights : [N] or None
+
+    Returns
+    -------
+    value : float, the loss
+    best : [N] integers, the class of the largest logit
+    """
+    logits = x @ params["W"].T + params["b"]
+    value, _ = _LOSS.forward_logits(xp, logits, target, weights, needs_gradient=False)
+    return value, logits.argmax(axis=1)
+
+
+def backward(
+    xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any
+) -> tuple[float, Any, Any, dict[str, Any]]:
+    """As `forward`, and the gradients: (value, best, dx [N, H], {"W": dW, "b": db})."""
+    logits = x @ params["W"].T + params["b"]
+    value, da = _LOSS.forward_logits(xp, logits, target, weights)
+    return value, logits.argmax(axis=1), da @ params["W"], {"W": da.T @ x, "b": da.sum(axis=0)}
+
+
+_LOSS = SparseCategoricalCrossentropy()
+FORMULA = SimpleNamespace(name="crossentropy", forward=forward, backward=backward)

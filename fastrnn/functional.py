@@ -22,6 +22,7 @@ from .backends import Backend, Cache, get_backend
 from .cells import GRU, LSTM, RNN_RELU, RNN_TANH, Cell
 from .errors import check_array, sentence, unknown
 from .packed import Layout, Packed, layout_of, pack, unpack
+from .threads import get_num_threads
 
 Array = Any
 Params = dict[str, Any]
@@ -63,6 +64,14 @@ def _forward(
     reverse: bool, training: bool, time_major: bool, threads: int | None,
 ) -> Any:  # fmt: skip
     backend = get_backend()
+    if lengths is None and mask is None and not reverse and not training:
+        plain = getattr(backend.kernels.get(cell.name), "plain", None)
+        if plain is not None:
+            if threads is not None:
+                get_num_threads(threads)  # raises where it is no number of threads
+            found = plain(x, params, state, time_major, threads, get_num_threads)
+            if found is not None:
+                return found
     xp = backend.xp
     _check_params(function, cell, params)
     H, inputs = params["W_hh"].shape[1], params["W_ih"].shape[1]
@@ -137,7 +146,7 @@ _FORWARD = """{title}
     Parameters
     ----------
     x : [B, T, I], [T, B, I] where time_major; never modified
-    params : dict, {params}
+    params : dict, {params}; `fastrnn.Weights` keeps their packed form from call to call
     state : {state}, each [B, H], or None for zeros
     lengths : int [B], 0 <= length <= T: row b has its steps at 0 .. lengths[b] - 1
     mask : bool [B, T], any pattern; a step that is False is skipped. Not together with lengths

@@ -7,6 +7,7 @@ the pass was cut into batches.
 
 `needs_probabilities` is False where logits, of which the probabilities are an increasing
 function, give the same result: a model that has only logits need not compute the rest.
+`takes_classes` is True where the class of the largest output is enough: y may then be integers [N].
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Metric:
 
     kind: ClassVar[str] = "metric"
     needs_probabilities = True
+    takes_classes = False
     exact = True
 
     def __init__(self, name: str) -> None:
@@ -68,12 +70,14 @@ class SparseCategoricalAccuracy(Metric):
 
     kind = "sparse_categorical_accuracy"
     needs_probabilities = False
+    takes_classes = True
 
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
         super().__init__(name)
 
     def rows(self, xp: Any, y: Any, target: Any) -> Any:
-        return y.argmax(axis=1) == _ids(self.name, y, target)
+        best = y[:, 0] if y.dtype.kind == "i" and y.shape[1] == 1 else y.argmax(axis=1)
+        return best == _ids(self.name, y, target)
 
 
 class CategoricalAccuracy(Metric):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from .batches import Inputs, Targets
 from .errors import DtypeError, ModelFormatError, ShapeError, check_dtype, sentence
 from .layers import Input, Layer, Noise, RepeatVector, Shape, from_description
 from .layers.base import check_units
+from .layers.noise import seed_of
 from .metrics import Metric
 from .metrics import get as get_metric
 from .packed import Packed, unpack, unpack_list
+from .streaming import Stream
+from .summary import table
 from .threads import single_threaded_blas
 
 
@@ -54,7 +58,7 @@ class Sequential:
     ) -> None:
         self.backend = get_backend(backend)
         self.dtype = check_dtype("Sequential", dtype)
-        self.seed = _seed(seed)
+        self.seed = seed_of(seed)
         self.layers: list[Layer] = []
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
@@ -182,18 +186,20 @@ class Sequential:
         """The number of output steps where the model sets it, None where they are those of x."""
         return _fixed_steps(self.layers)
 
-    def run(self, x: Packed, noise: Noise | None = None, logits: bool = False) -> tuple[Packed, list[Any]]:
-        """The output for a packed batch and the layers' caches (all None in inference)."""
+    def run(
+        self, x: Packed, noise: Noise | None = None, logits: bool = False, tail: bool = True
+    ) -> tuple[Packed, list[Any]]:
+        """The output, or without `tail` the last layer's input, and the caches (None in inference)."""
         caches = []
-        for layer in self.layers:
+        for layer in self.layers if tail else self.layers[:-1]:
             options = {"logits": True} if logits and layer is self.layers[-1] else {}
             x, cache = layer.forward(x, noise, **options)
             caches.append(cache)
         return x, caches
 
     def backward(self, caches: list[Any], dy: Any) -> None:
-        """Gradients of all parameters from that of the output rows."""
-        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+        """Gradients of all parameters from that of the output rows of the last layer that has a cache."""
+        for layer, cache in zip(reversed(self.layers[: len(caches)]), reversed(caches), strict=True):
             if dy is None:
                 return
             dy = layer.backward(cache, dy)
@@ -298,6 +304,11 @@ class Sequential:
             return y
         return (y, *(xp.concatenate(s) for s in zip(*states, strict=True)))
 
+    def stream(self, batch_size: int = 1) -> Stream:
+        """The model one time step at a time, with constant memory; see `fastrnn.streaming.Stream`."""
+        self._check_built("stream")
+        return Stream(self, batch_size)
+
     def reset_states(self) -> None:
         """Forget the states of stateful layers."""
         for layer in self.layers:
@@ -310,9 +321,21 @@ class Sequential:
     # -- weights and files --------------------------------------------------------------------------
 
     def named_params(self) -> dict[str, Any]:
-        """``"<layer>/<parameter>" -> array``, the live arrays."""
+        """``"<layer>/<parameter>" -> array``, the live arrays; read-only outside `writing`."""
         self._check_built("named_params")
         return {f"{layer.name}/{k}": v for layer in self.layers for k, v in layer.named_params().items()}
+
+    @contextmanager
+    def writing(self) -> Iterator[dict[str, Any]]:
+        """Inside this block the arrays of `named_params` can be written; after it they count as new."""
+        weights = [layer.params for outer in self.layers for layer in (outer, *outer.layers())]
+        try:
+            for one in weights:
+                one.unlock()
+            yield self.named_params()
+        finally:
+            for one in weights:
+                one.lock()
 
     def named_grads(self) -> dict[str, Any]:
         """Gradients of the last step under the names of `named_params`."""
@@ -339,8 +362,9 @@ class Sequential:
                 raise DtypeError(sentence("set_weights", name, f"{list(p.shape)} {p.dtype}", w))
             if w.shape != p.shape:
                 raise ShapeError(sentence("set_weights", name, f"{list(p.shape)} {p.dtype}", w))
-        for p, w in zip(params.values(), weights, strict=True):
-            p[...] = self.backend.asarray(w)
+        with self.writing():
+            for p, w in zip(params.values(), weights, strict=True):
+                p[...] = self.backend.asarray(w)
 
     def count_params(self) -> int:
         """How many numbers the model learns."""
@@ -357,22 +381,8 @@ class Sequential:
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print layers, output shapes, parameters, bytes and FLOPs of a time step (or row)."""
         self._check_built("summary")
-        rows = [("layer", "output", "parameters", "bytes", "FLOPs/step")]
-        for layer in self.layers:
-            params = layer.named_params().values()
-            count, size = sum(int(p.size) for p in params), sum(int(p.nbytes) for p in params)
-            label = f"{layer.name} ({type(layer).__name__})"
-            rows.append((label, str(layer.out_shape), f"{count:,}", f"{size:,}", f"{layer.flops():,}"))
-        total = sum(layer.flops() for layer in self.layers)
-        size = sum(int(p.nbytes) for p in self.named_params().values())
-        rows.append(("total", "", f"{self.count_params():,}", f"{size:,}", f"{total:,}"))
-        widths = [max(len(row[k]) for row in rows) for k in range(5)]
-        for n, row in enumerate(rows):
-            if n in (1, len(rows) - 1):
-                print_fn("-" * (sum(widths) + 8))
-            left = "  ".join(cell.ljust(w) for cell, w in zip(row[:2], widths[:2], strict=True))
-            right = "  ".join(cell.rjust(w) for cell, w in zip(row[2:], widths[2:], strict=True))
-            print_fn(f"{left}  {right}")
+        for line in table(self):
+            print_fn(line)
 
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"
@@ -397,17 +407,6 @@ def load_model(
     except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         raise ModelFormatError(f"load: {path} does not describe a model: {error!r}.") from error
     return model, description
-
-
-def _seed(seed: Any) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(2**63 - 1))
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        expected = "a whole number of at least 0, a numpy.random.Generator or None"
-        raise ValueError(sentence("Sequential", "seed", expected, repr(seed)))
-    return int(seed)
 
 
 def _fixed_steps(layers: Iterable[Layer]) -> int | None:

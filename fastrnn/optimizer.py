@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastrnn import schedules
-from fastrnn.errors import DtypeError, ShapeError, sentence
+from fastrnn.backends import Backend
+from fastrnn.errors import FLOATS, DtypeError, ShapeError, sentence
 from fastrnn.schedules import LearningRateSchedule, check_number
 
 BLOCK = 32768  # elements; the five float32 arrays of a step on them fit a 1 MiB cache
@@ -27,9 +28,15 @@ class Optimizer:
     global_clipnorm : largest L2 norm of all gradients together. At most one of the three.
     """
 
+    #: A kernel of this name replaces `step`.
     name: ClassVar[str] = "optimizer"
     #: The arguments, besides learning_rate and the clips, that `config` writes down.
     options: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        # A kernel is found by name, and the parent's knows nothing of formulas that replace the parent's.
+        if "name" not in vars(cls) and {"_step", "step", "numbers"} & vars(cls).keys():
+            cls.name = cls.__name__.lower()
 
     def __init__(
         self,
@@ -56,7 +63,11 @@ class Optimizer:
             self._rate = check_number(owner, "learning_rate", learning_rate, 0.0)
         self.iterations = 0
         self._slots: dict[str, Any] = {}
-        self._names: tuple[str, ...] | None = None
+        # What `_prepare` lays out for `step`, while the parameters are the same objects.
+        self._ids: list[int] | None = None
+        self._arrays: tuple[Any, ...] = ()
+        self._columns: tuple[tuple[Any, ...], ...] = ()
+        self._decays: tuple[bool, ...] = ()
 
     # -- the learning rate ------------------------------------------------------------------
 
@@ -86,12 +97,12 @@ class Optimizer:
 
     # -- one step ---------------------------------------------------------------------------
 
-    def update(self, xp: Any, params: Mapping[str, Any], grads: Mapping[str, Any]) -> float:
+    def update(self, backend: Backend, params: Mapping[str, Any], grads: Mapping[str, Any]) -> float:
         """Apply one step to the arrays of `params`, in place.
 
         Parameters
         ----------
-        xp : the array module, NumPy or CuPy
+        backend : where the arrays live, and which of its kernels may be used
         params : name -> C-contiguous float32 or float64 array
         grads : the same names -> gradients of the same shapes and dtypes, not modified
 
@@ -101,59 +112,83 @@ class Optimizer:
             fixed order. Where it is not finite **nothing is applied**: parameters, slots and
             `iterations` stay as they were.
         """
-        self._check_update(params, grads)
-        squares = {name: _sum_of_squares(xp, grad) for name, grad in grads.items()}
-        norm = math.sqrt(sum(squares[name] for name in params))
+        self._check_grads(params, grads)
+        self._prepare(backend.xp, params)
+        t = self.iterations + 1
+        norm = backend.run(
+            self,
+            "step",
+            self.numbers(self.current_learning_rate(), t),
+            (self.clipnorm, self.clipvalue, self.global_clipnorm),
+            self._arrays,
+            tuple([grads[name] for name in params]),
+            self._columns,
+            self._decays,
+        )
+        if math.isfinite(norm):
+            self.iterations = t
+        return float(norm)
+
+    def step(
+        self, xp: Any, numbers: tuple[float, ...], clips: tuple[float | None, ...], params: tuple[Any, ...],
+        grads: tuple[Any, ...], slots: tuple[tuple[Any, ...], ...], decays: tuple[bool, ...],
+    ) -> float:  # fmt: skip
+        """The step as array code; the kernel is `fastrnn.kernels.update.step`.
+
+        Parameters
+        ----------
+        numbers : what `numbers` gives
+        clips : clipnorm, clipvalue, global_clipnorm, None where there is no such limit
+        params, grads, decays : one an array
+        slots : one tuple a slot name, of one array a parameter
+
+        Returns
+        -------
+        norm : float, as of `update`
+        """
+        clipnorm, clipvalue, global_clipnorm = clips
+        squares = [_sum_of_squares(xp, g) for g in grads]
+        norm = math.sqrt(sum(squares))
         if not math.isfinite(norm):
             return norm
-        self._prepare(xp, params)
-        rate, t = self.current_learning_rate(), self.iterations + 1
-        for name, param in params.items():
-            factor = self._clip_factor(math.sqrt(squares[name]), norm)
-            slots = [self._slots[f"{slot}/{name}"].reshape(-1) for slot in self.slot_names()]
-            p, g = param.reshape(-1), grads[name].reshape(-1)
+        for k, (param, grad, decay) in enumerate(zip(params, grads, decays, strict=True)):
+            factor = 1.0
+            if global_clipnorm is not None and norm > global_clipnorm:
+                factor = global_clipnorm / norm
+            elif clipnorm is not None and math.sqrt(squares[k]) > clipnorm:
+                factor = clipnorm / math.sqrt(squares[k])
+            p, g, *own = (a.reshape(-1) for a in (param, grad, *(column[k] for column in slots)))
             # On a GPU every block would be a kernel launch more; there a block is the array.
             size = min(p.size, BLOCK) if xp is np else p.size
             scratch = xp.empty_like(p[:size])
-            for start in range(0, p.size, BLOCK if xp is np else max(p.size, 1)):
+            for start in range(0, p.size, max(size, 1)):
                 part = slice(start, start + size)
-                a = scratch[: p[part].size]
-                self._step(
-                    xp,
-                    name,
-                    p[part],
-                    self._clip(xp, g[part], factor),
-                    a,
-                    rate,
-                    t,
-                    *(slot[part] for slot in slots),
-                )
-        self.iterations = t
+                c = g[part] if factor == 1.0 else g[part] * factor
+                if clipvalue is not None:
+                    c = xp.clip(c, -clipvalue, clipvalue)
+                a = scratch[: c.size]
+                self._step(xp, numbers, decay, p[part], c, a, *(slot[part] for slot in own))
         return norm
 
     def slot_names(self) -> tuple[str, ...]:
         """The arrays kept for every parameter."""
         raise NotImplementedError
 
-    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
-        """Step `t` on a block: parameter p, gradient g (read only), scratch a, slots."""
+    def numbers(self, rate: float, t: int) -> tuple[float, ...]:
+        """What step `t` with that learning rate computes with, the same for every element."""
         raise NotImplementedError
 
-    def _clip_factor(self, norm: float, global_norm: float) -> float:
-        """What the gradient of one array is multiplied by."""
-        if self.global_clipnorm is not None and global_norm > self.global_clipnorm:
-            return self.global_clipnorm / global_norm
-        if self.clipnorm is not None and norm > self.clipnorm:
-            return self.clipnorm / norm
-        return 1.0
+    def decays(self, name: str) -> bool:
+        """Whether the parameter of that name decays."""
+        return False
 
-    def _clip(self, xp: Any, g: Any, factor: float) -> Any:
-        """The clipped gradient of a block: `g` itself where nothing is clipped."""
-        if self.clipvalue is not None:
-            return xp.clip(g, -self.clipvalue, self.clipvalue)
-        return g if factor == 1.0 else g * factor
+    def _step(
+        self, xp: Any, numbers: tuple[float, ...], decay: bool, p: Any, g: Any, a: Any, *slots: Any
+    ) -> None:
+        """A step on a block: parameter p, gradient g (read only), scratch a, slots."""
+        raise NotImplementedError
 
-    def _check_update(self, params: Mapping[str, Any], grads: Mapping[str, Any]) -> None:
+    def _check_grads(self, params: Mapping[str, Any], grads: Mapping[str, Any]) -> None:
         owner = f"{type(self).__name__}.update"
         if params.keys() != grads.keys():
             odd = ", ".join(sorted(params.keys() ^ grads.keys()))
@@ -167,33 +202,29 @@ class Optimizer:
             )
         for name, p in params.items():
             g = grads[name]
-            expected = f"{list(p.shape)} {p.dtype}"
-            if g.shape != p.shape:
-                raise ShapeError(sentence(owner, f"grads[{name!r}]", expected, g))
-            if g.dtype != p.dtype:
-                raise DtypeError(sentence(owner, f"grads[{name!r}]", expected, g))
-            if not p.flags.c_contiguous:
-                # Its flat view would be a copy, and the step would be lost.
-                raise ValueError(
-                    sentence(
-                        owner,
-                        f"params[{name!r}]",
-                        "C-contiguous",
-                        p,
-                        "Use numpy.ascontiguousarray.",
-                    )
-                )
+            if g.shape != p.shape or g.dtype != p.dtype:
+                expected = f"{list(p.shape)} {p.dtype}"
+                error = ShapeError if g.shape != p.shape else DtypeError
+                raise error(sentence(owner, f"grads[{name!r}]", expected, g))
 
     # -- state ------------------------------------------------------------------------------
 
     def _prepare(self, xp: Any, params: Mapping[str, Any]) -> None:
         """Make the slots at the first step; later, insist that they fit the parameters."""
-        if self._names == tuple(params):
+        # Arrays that are held here keep their ids, so equal ids are the arrays of the last step.
+        if self._ids == [*map(id, params.values())]:
             return
         wanted = {f"{slot}/{name}": p for name, p in params.items() for slot in self.slot_names()}
+        owner = f"{type(self).__name__}.update"
+        for name, p in params.items():
+            if p.dtype not in FLOATS:
+                raise DtypeError(sentence(owner, f"params[{name!r}]", "float32 or float64", p))
+            if not p.flags.c_contiguous:
+                # Its flat view would be a copy, and the step would be lost.
+                advice = "Use numpy.ascontiguousarray."
+                raise ValueError(sentence(owner, f"params[{name!r}]", "C-contiguous", p, advice))
         if not self._slots and self.iterations == 0:
             self._slots = {key: xp.zeros(p.shape, p.dtype) for key, p in wanted.items()}
-        owner = f"{type(self).__name__}.update"
         if odd := sorted(wanted.keys() ^ self._slots.keys()):
             raise ValueError(
                 sentence(
@@ -208,7 +239,12 @@ class Optimizer:
             slot = self._slots[key]
             if slot.shape != p.shape or slot.dtype != p.dtype:
                 raise ShapeError(sentence(owner, f"state {key}", f"{list(p.shape)} {p.dtype}", slot))
-        self._names = tuple(params)
+        self._arrays = tuple(params.values())
+        self._columns = tuple(
+            tuple(self._slots[f"{slot}/{name}"] for name in params) for slot in self.slot_names()
+        )
+        self._decays = tuple(self.decays(name) for name in params)
+        self._ids = [*map(id, self._arrays)]
 
     def state(self) -> dict[str, Any]:
         """The slot arrays by ``<slot>/<parameter>``: the arrays themselves, not copies."""
@@ -227,7 +263,7 @@ class Optimizer:
                 wanted = f"named <slot>/<parameter> with slots {', '.join(known) or '(none)'}"
                 raise ValueError(sentence(owner, "arrays", wanted, repr(key)))
         self._slots = {key: array.copy() for key, array in arrays.items()}
-        self._names = None
+        self._ids = None
         self.iterations = int(iterations)
 
     def config(self) -> dict[str, Any]:

@@ -9,9 +9,9 @@ rate and g the gradient after clipping:
               p -= a sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
     AdamW     p -= a * weight_decay * p first (decoupled), then Adam
 
-The work goes block by block through flat views, so that the passes of one step over an array meet
-it in the cache and scratch memory does not grow with the model. A float32 parameter is updated in
-float32.
+This is array code: it goes block by block through flat views, so that the passes of one step over an array
+meet it in the cache and scratch memory does not grow with the model. `fastrnn/kernels/update.pyx` does the
+same in one pass. A float32 parameter is updated in float32.
 """
 
 from __future__ import annotations
@@ -47,17 +47,23 @@ class SGD(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("m",) if self.momentum else ()
 
-    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
+    def numbers(self, rate: float, t: int) -> tuple[float, ...]:
+        return rate, self.momentum, self.nesterov
+
+    def _step(
+        self, xp: Any, numbers: tuple[float, ...], decay: bool, p: Any, g: Any, a: Any, *slots: Any
+    ) -> None:
+        rate, momentum, nesterov = numbers
         xp.multiply(g, rate, out=a)
         if not slots:
             p -= a
             return
         (m,) = slots
-        m *= self.momentum
+        m *= momentum
         m -= a
-        if self.nesterov:
+        if nesterov:
             p -= a
-            xp.multiply(m, self.momentum, out=a)
+            xp.multiply(m, momentum, out=a)
             p += a
         else:
             p += m
@@ -87,26 +93,32 @@ class RMSprop(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("v", *(["mean"] if self.centered else []), *(["m"] if self.momentum else []))
 
-    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
+    def numbers(self, rate: float, t: int) -> tuple[float, ...]:
+        return rate, 1.0 - self.rho, self.momentum, self.epsilon, self.centered
+
+    def _step(
+        self, xp: Any, numbers: tuple[float, ...], decay: bool, p: Any, g: Any, a: Any, *slots: Any
+    ) -> None:
+        rate, share, momentum, epsilon, centered = numbers
         by_name = dict(zip(self.slot_names(), slots, strict=True))
         v = by_name["v"]
         xp.multiply(g, g, out=a)
-        _move_towards(xp, v, a, a, 1.0 - self.rho)
-        if self.centered:
+        _move_towards(xp, v, a, a, share)
+        if centered:
             mean = by_name["mean"]
-            _move_towards(xp, mean, g, a, 1.0 - self.rho)
+            _move_towards(xp, mean, g, a, share)
             xp.multiply(mean, mean, out=a)
             xp.subtract(v, a, out=a)
             xp.maximum(a, 0.0, out=a)  # a variance; rounding may make it negative
-            a += self.epsilon
+            a += epsilon
         else:
-            xp.add(v, self.epsilon, out=a)
+            xp.add(v, epsilon, out=a)
         xp.sqrt(a, out=a)
         xp.divide(g, a, out=a)
         a *= rate
-        if self.momentum:
+        if momentum:
             m = by_name["m"]
-            m *= self.momentum
+            m *= momentum
             m += a
             p -= m
         else:
@@ -138,17 +150,26 @@ class Adam(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
-    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
+    def numbers(self, rate: float, t: int) -> tuple[float, ...]:
+        corrected = rate * math.sqrt(1.0 - self.beta_2**t) / (1.0 - self.beta_1**t)
+        return corrected, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon, 0.0
+
+    def _step(
+        self, xp: Any, numbers: tuple[float, ...], decay: bool, p: Any, g: Any, a: Any, *slots: Any
+    ) -> None:
+        corrected, share_1, share_2, epsilon, lost = numbers
+        if decay:
+            p *= 1.0 - lost
         m, v = slots[:2]
-        _move_towards(xp, m, g, a, 1.0 - self.beta_1)
+        _move_towards(xp, m, g, a, share_1)
         xp.multiply(g, g, out=a)
-        _move_towards(xp, v, a, a, 1.0 - self.beta_2)
+        _move_towards(xp, v, a, a, share_2)
         if self.amsgrad:
             v = xp.maximum(slots[2], v, out=slots[2])
         xp.sqrt(v, out=a)
-        a += self.epsilon
+        a += epsilon
         xp.divide(m, a, out=a)
-        a *= rate * math.sqrt(1.0 - self.beta_2**t) / (1.0 - self.beta_1**t)
+        a *= corrected
         p -= a
 
 
@@ -177,10 +198,11 @@ class AdamW(Adam):
         self.weight_decay = check_number("AdamW", "weight_decay", weight_decay, 0.0)
         self.exclude = tuple(exclude)
 
-    def _step(self, xp: Any, name: str, p: Any, g: Any, a: Any, rate: float, t: int, *slots: Any) -> None:
-        if name.replace(".", "/").split("/")[-1] not in self.exclude:
-            p *= 1.0 - rate * self.weight_decay
-        super()._step(xp, name, p, g, a, rate, t, *slots)
+    def numbers(self, rate: float, t: int) -> tuple[float, ...]:
+        return (*super().numbers(rate, t)[:-1], rate * self.weight_decay)
+
+    def decays(self, name: str) -> bool:
+        return name.replace(".", "/").split("/")[-1] not in self.exclude
 
 
 def _move_towards(xp: Any, mean: Any, value: Any, scratch: Any, share: float) -> None:

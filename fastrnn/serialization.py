@@ -210,8 +210,9 @@ def check_sizes(layers: Any, tensors: dict[str, np.ndarray]) -> None:
 
 def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:
     """Fill a built model from a description and tensors."""
-    for name, p in model.named_params().items():
-        p[...] = model.backend.asarray(tensors.take(f"params/{name}", p.shape, p.dtype))
+    with model.writing() as params:
+        for name, p in params.items():
+            p[...] = model.backend.asarray(tensors.take(f"params/{name}", p.shape, p.dtype))
     by_name = {layer.name: layer for layer in model.layers}
     for name, batch in description["states"].items():
         layer = by_name[name]

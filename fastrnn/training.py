@@ -14,16 +14,19 @@ import numpy as np
 
 from .batches import Inputs, Targets, order_of_epoch
 from .callbacks import Callback, History
+from .crossentropy import FORMULA, SparseCategoricalCrossentropy
 from .errors import NonFiniteError, sentence
-from .layers import Noise
+from .layers import Dense, Noise
 from .layers.activation import FUNCTIONS
 from .layers.base import check_rate
+from .packed import Packed
 from .progress import progress
+from .threads import get_num_threads, threads
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step gives: the loss, rows it is the mean of, the gradient's norm, the output."""
+    """What a training step gives: loss, rows it is the mean of, the gradient's norm, what metrics read."""
 
     loss: float
     rows: int
@@ -46,23 +49,21 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
     states = [(layer, layer.state) for layer in model.layers if getattr(layer, "stateful", False)]
     noise = Noise.of(model.seed, model.steps_done)
     # A broken step ends in NonFiniteError below; NumPy's warnings on the way would only blur it.
-    with np.errstate(over="ignore", invalid="ignore"):
-        out, caches = model.run(inputs.batch(index), noise, logits=model.fused)
-        target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
-        model.loss.check(where, out.rows.shape, target, dtype=model.dtype)
-        y, target, weights = _flat(xp, out.rows, target, weights)
-        value, dy = _loss(model)(xp, y, target, weights)
-        pairs = zip(model.layers, caches, strict=True)
+    with threads(get_num_threads()), np.errstate(over="ignore", invalid="ignore"):
+        out, caches, target, weights = _forward(model, inputs, targets, index, noise, where)
+        value, y, target, weights, dy = _loss(model, out, target, weights, needs_gradient=True)
+        pairs = zip(model.layers[: len(caches)], caches, strict=True)
         value += sum(layer.penalty(cache) for layer, cache in pairs)
         if not math.isfinite(value):
             _go_back(states)
             raise NonFiniteError(_non_finite(where, "loss", value))
-        model.backward(caches, dy.reshape(out.rows.shape))
+        model.backward(caches, dy)
         params = model.named_params()
         grads = {
             name: xp.zeros_like(params[name]) if g is None else g for name, g in model.named_grads().items()
         }
-        norm = model.optimizer.update(xp, params, grads) if params else 0.0
+        with model.writing():
+            norm = model.optimizer.update(model.backend, params, grads) if params else 0.0
     if not math.isfinite(norm):
         _go_back(states)
         raise NonFiniteError(_non_finite(where, "gradient", norm))
@@ -83,6 +84,48 @@ def _non_finite(where: str, what: str, value: float) -> str:
     )
 
 
+def _tail(model: Any) -> Any:
+    """The last layer, where it and the loss are the formula of `fastrnn.crossentropy`; else None.
+
+    That formula gives no logits, only the class of the largest: the metrics must be content with it.
+    """
+    layer, loss = model.layers[-1], model.loss
+    if layer.in_shape.one_hot or type(layer) is not Dense or type(loss) is not SparseCategoricalCrossentropy:
+        return None
+    fits = layer.activation == ("linear" if loss.from_logits else "softmax")
+    return layer if fits and all(metric.takes_classes for metric in model.metrics) else None
+
+
+def _forward(
+    model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, noise: Noise | None, where: str
+) -> tuple[Packed, list[Any], Any, Any]:
+    """(output, caches, targets, weights) of a batch; where there is a tail, the output is its input."""
+    tail = _tail(model)
+    out, caches = model.run(inputs.batch(index), noise, logits=model.fused, tail=tail is None)
+    target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
+    shape = out.rows.shape if tail is None else (*out.rows.shape[:-1], tail.units)
+    model.loss.check(where, shape, target, dtype=model.dtype)
+    return out, caches, target, weights
+
+
+def _loss(
+    model: Any, out: Packed, target: Any, weights: Any, needs_gradient: bool
+) -> tuple[float, Any, Any, Any, Any]:
+    """(loss, what metrics read, targets, weights, gradient of `out`), the first four of flat rows."""
+    backend, tail = model.backend, _tail(model)
+    y, target, weights = _flat(backend.xp, out.rows, target, weights)
+    dy = None
+    if tail is None:
+        compute = model.loss.forward_logits if model.fused else model.loss.forward
+        value, dy = compute(backend.xp, y, target, weights, needs_gradient=needs_gradient)
+    elif needs_gradient:
+        value, y, dy, grads = backend.run(FORMULA, "backward", tail.params, y, target, weights)
+        tail.add_grads(grads)
+    else:
+        value, y = backend.run(FORMULA, "forward", tail.params, y, target, weights)
+    return value, y, target, weights, None if dy is None else dy.reshape(out.rows.shape)
+
+
 def _flat(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Rows of more than one axis [N, A, F] as rows [N * A, F], targets and weights likewise."""
     if y.ndim < 3:
@@ -92,10 +135,6 @@ def _flat(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
     target = target.reshape((rows, *target.shape[y.ndim - 1 :]))
     weights = None if weights is None else xp.repeat(weights, inner)
     return y.reshape(rows, y.shape[-1]), target, weights
-
-
-def _loss(model: Any) -> Any:
-    return model.loss.forward_logits if model.fused else model.loss.forward
 
 
 def _update_metrics(model: Any, y: Any, target: Any, weights: Any) -> None:
@@ -114,11 +153,8 @@ def evaluate(
     total, rows = 0.0, 0
     for k in range(0, len(examples), batch_size):
         index = examples[k : k + batch_size]
-        out, _ = model.run(inputs.batch(index), None, logits=model.fused)
-        target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
-        model.loss.check("evaluate", out.rows.shape, target, dtype=model.dtype)
-        y, target, weights = _flat(model.backend.xp, out.rows, target, weights)
-        value, _ = _loss(model)(model.backend.xp, y, target, weights, needs_gradient=False)
+        out, _, target, weights = _forward(model, inputs, targets, index, None, "evaluate")
+        value, y, target, weights, _ = _loss(model, out, target, weights, needs_gradient=False)
         total += value * len(y)
         rows += len(y)
         _update_metrics(model, y, target, weights)

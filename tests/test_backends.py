@@ -26,6 +26,7 @@ from cases import (
 import fastrnn as fr
 from fastrnn.backends import Backend, Cache, cupy, get_backend
 from fastrnn.cells import CELLS
+from fastrnn.optimizers import OPTIMIZERS
 
 HERE = Path(__file__).parent
 
@@ -111,7 +112,7 @@ def test_dispatch() -> None:
 
 
 def test_every_cell_has_a_kernel() -> None:
-    assert set(get_backend("cpu").kernels) == {*CELLS, "dense"}
+    assert set(get_backend("cpu").kernels) == {*CELLS, "dense", "crossentropy", *OPTIMIZERS}
     assert not get_backend("reference").kernels
 
 

@@ -25,7 +25,7 @@ from scipy.special import expit
 
 from fastrnn.backends import get_backend
 from fastrnn.cells import CELLS
-from fastrnn.kernels import _blocks
+from fastrnn.kernels import _memory
 from fastrnn.packed import Layout, Packed
 
 DTYPES = (np.float32, np.float64)
@@ -265,34 +265,6 @@ def test_products(how: str, dtype: Any, added: bool) -> None:
         assert_close(found, wanted, *TOLERANCE[dtype])
 
 
-def test_sizes_beyond_the_integers_of_blas() -> None:
-    from fastrnn.kernels._blas import check_sizes
-
-    check_sizes("lstm", 0, 2**31 - 1)
-    with pytest.raises(
-        OverflowError,
-        match=r"^lstm: every size must be at most 2147483647, got 2147483648\. "
-        r"Split the batch or the sequence into several calls\.$",
-    ):
-        check_sizes("lstm", 3, 2**31)
-
-
-def test_a_batch_beyond_the_integers_of_blas_is_refused_first() -> None:
-    """A width that no BLAS takes, as a view of one number, so that no memory is needed."""
-    kernel = cpu.kernels["rnn_tanh"]
-    params = {
-        "W_ih": np.broadcast_to(np.float32(0), (2, 2**31)),
-        "W_hh": np.zeros((2, 2), np.float32),
-        "b": np.zeros(2, np.float32),
-    }
-    layout = Layout.plain(1, 1)
-    x = Packed(np.zeros(1, np.int64), layout, depth=2**31)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(np, "ascontiguousarray", lambda a, dtype=None: a)
-        with pytest.raises(OverflowError, match=r"^rnn: every size"):
-            kernel.forward(params, x, (np.zeros((1, 2), np.float32),), False, threads=1)
-
-
 # ---------------------------------------------------------------------- activations
 
 
@@ -402,15 +374,15 @@ def test_infinity_saturates(dtype: Any) -> None:
 
 
 def test_memory_is_lent_from_call_to_call_and_never_twice() -> None:
-    _blocks.forget()
-    first = _blocks.borrow((300, 300), np.float32)
-    second = _blocks.borrow((300, 300), np.float32)
+    _memory.forget()
+    first = _memory.borrow((300, 300), np.float32)
+    second = _memory.borrow((300, 300), np.float32)
     assert not np.shares_memory(first, second)
-    _blocks.give_back(first)
-    third, fourth = (_blocks.borrow((290, 300), np.float32) for _ in range(2))
+    _memory.give_back(first)
+    third, fourth = (_memory.borrow((290, 300), np.float32) for _ in range(2))
     assert np.shares_memory(first, third) and not np.shares_memory(third, fourth)
-    assert _blocks.borrow((4, 4), np.float64).shape == (4, 4)  # small: not worth lending
-    _blocks.give_back(third, None, np.zeros(3), second[:5])
+    assert _memory.borrow((4, 4), np.float64).shape == (4, 4)  # small: not worth lending
+    _memory.give_back(third, None, np.zeros(3), second[:5])
 
 
 def test_two_trainings_at_once_do_not_share_what_they_kept() -> None:

@@ -110,8 +110,9 @@ def check(
     of_loss = model.loss.forward_logits if model.fused else model.loss.forward
 
     def run(values: Any) -> Any:
-        for name, p in model.named_params().items():
-            p[...] = values[name]
+        with model.writing() as params:
+            for name, p in params.items():
+                p[...] = values[name]
         x = packed
         if "x" in values:
             x = replace(packed, rows=packed.rows.copy())
@@ -340,7 +341,7 @@ def test_gradients_of_a_deep_bidirectional_lstm_equal_pytorchs(ragged: bool) -> 
         for parameter in net.parameters():
             parameter.zero_()  # the second bias
         for name, parameter in names.items():
-            parameter.copy_(torch.from_numpy(params[name]))
+            parameter.copy_(torch.tensor(params[name]))
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         torch.from_numpy(x), torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
     )
@@ -462,7 +463,8 @@ def test_mask_zero_is_a_mask() -> None:
     layers = [fr.Embedding(6, 3, mask_zero=True), fr.LSTM(4)]
     model = fr.Sequential(layers, seed=9, dtype="float64")
     model.build((None, None))
-    model.layers[0].params["W"][...] = W
+    with model.writing():
+        model.layers[0].params["W"][...] = W
     lstm = model.layers[1].params
     h = fr.functional.lstm_forward(W[ids], lstm, mask=ids != 0)[1][0]
     assert_close(model.predict(ids), h, 1e-14)

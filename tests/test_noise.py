@@ -127,7 +127,8 @@ def test_the_same_mask_at_every_step_of_a_recurrence() -> None:
     x = np.ones((50, 7, 20), "float32")
     layer = fr.RNN(20, activation="relu", return_sequences=True, dropout=0.5)
     model = fr.Sequential([fr.Input((None, 20)), layer], seed=0)
-    layer.params["W_ih"][...], layer.params["W_hh"][...] = np.eye(20), 0
+    with model.writing():
+        layer.params["W_ih"][...], layer.params["W_hh"][...] = np.eye(20), 0
     out, _ = model.run(model.inputs("test", x).batch(np.arange(50)), NOISE)
     y = out.rows.reshape(7, 50, 20)
     assert (y == y[0]).all()
@@ -139,13 +140,15 @@ def test_recurrent_dropout_touches_the_product_and_not_the_state() -> None:
     """With W_hh = 0 a dropped state changes nothing; with W_hh = 1 it cuts or doubles what is carried."""
     layer = fr.RNN(20, activation="relu", return_sequences=True, recurrent_dropout=0.5)
     model = fr.Sequential([fr.Input((None, 20)), layer], seed=0)
-    layer.params["W_ih"][...], layer.params["W_hh"][...] = np.eye(20), np.eye(20)
+    with model.writing():
+        layer.params["W_ih"][...], layer.params["W_hh"][...] = np.eye(20), np.eye(20)
     batch = model.inputs("test", np.ones((50, 3, 20), "float32")).batch(np.arange(50))
     y = model.run(batch, NOISE)[0].rows.reshape(3, 50, 20)
     assert (y[0] == 1).all()
     assert set(np.unique(y[1])) == {1.0, 3.0}  # 1 + m * 1 with m in {0, 2}
     assert (y[2] == 1 + (y[1] - 1) * y[1]).all()  # the same m again
-    layer.params["W_hh"][...] = 0
+    with model.writing():
+        layer.params["W_hh"][...] = 0
     assert (model.run(batch, NOISE)[0].rows == 1).all()
 
 

@@ -7,10 +7,16 @@ import math
 
 import numpy as np
 import pytest
+from cases import THREADS, assert_same_bits
 
+import fastrnn as fr
 from fastrnn import optimizers, schedules
+from fastrnn.backends import get_backend
 from fastrnn.errors import DtypeError, ShapeError
 from fastrnn.optimizers import SGD, Adam, AdamW, RMSprop
+
+CPU = get_backend("cpu")
+ARRAYS = get_backend("reference")
 
 VARIANTS = [
     lambda **k: SGD(0.05, **k),
@@ -35,9 +41,9 @@ def grads(step, dtype=np.float64):
     return {k: v * (1 + step % 3) for k, v in params(dtype, seed=100 + step).items()}
 
 
-def run(optimizer, steps, dtype=np.float64, p=None, start=0):
+def run(optimizer, steps, dtype=np.float64, p=None, start=0, backend=CPU):
     p = params(dtype) if p is None else p
-    norms = [optimizer.update(np, p, grads(t, dtype)) for t in range(start, start + steps)]
+    norms = [optimizer.update(backend, p, grads(t, dtype)) for t in range(start, start + steps)]
     return p, norms
 
 
@@ -84,10 +90,105 @@ def rmsprop_rule(momentum=0.0, centered=False):
     (Adam(schedules.ExponentialDecay(0.1, 3, 0.5)), adam_rule(rate=lambda t: 0.1 * 0.5**((t-1)/3))),
 ])
 def test_textbook(optimizer, rule):
-    got, _ = run(optimizer, 8)
     want = textbook(params(), 8, rule)
-    for name in got:
-        np.testing.assert_allclose(got[name], want[name], rtol=1e-12, atol=1e-13)
+    for backend in (CPU, ARRAYS):
+        fresh = optimizers.get(optimizer.config())
+        got, _ = run(fresh, 8, backend=backend)
+        for name in got:
+            np.testing.assert_allclose(got[name], want[name], rtol=1e-12, atol=1e-13)
+
+
+# Of norms of 173 and less an array, 234 together: some arrays are clipped, and some are not.
+CLIPS = [{}, {"clipnorm": 100.0}, {"clipvalue": 0.1}, {"global_clipnorm": 150.0}, {"global_clipnorm": 250.0}]
+
+
+def many(dtype, seed=0):
+    """Arrays of all sizes: none, one, a few, a block and one more, several blocks."""
+    rng = np.random.default_rng(seed)
+    shapes = {"a/b": (0,), "b": (1,), "c": (3, 5), "d/b_ih": (8193,), "e": (200, 150), "f": (8192, 2)}
+    return {k: rng.normal(size=s).astype(dtype) for k, s in shapes.items()}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("clip", CLIPS, ids=str)
+@pytest.mark.parametrize("make", VARIANTS, ids=IDS)
+def test_the_kernel_is_the_array_code(make, clip, dtype):
+    results = []
+    for backend in (CPU, ARRAYS):
+        optimizer, p = make(**clip), many(dtype)
+        norms = [optimizer.update(backend, p, many(dtype, seed)) for seed in range(1, 5)]
+        results.append((norms, p, optimizer.state()))
+    (norms, p, state), (wanted_norms, wanted_p, wanted_state) = results
+    np.testing.assert_allclose(norms, wanted_norms, rtol=1e-13)
+    tolerance = 2e-6 if dtype == np.float32 else 1e-13
+    for found, wanted in ((p, wanted_p), (state, wanted_state)):
+        assert found.keys() == wanted.keys()
+        for name in found:
+            np.testing.assert_allclose(found[name], wanted[name], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("make", VARIANTS, ids=IDS)
+def test_threads_do_not_show(make):
+    def train(threads):
+        optimizer, p = make(global_clipnorm=1.0), many(np.float32)
+        p["g"] = np.zeros((300, 300), np.float32)
+        with fr.threads(threads):
+            g = [{**many(np.float32, s), "g": np.full((300, 300), s, np.float32)} for s in (1, 2, 3)]
+            norms = np.array([optimizer.update(CPU, p, one) for one in g])
+        return norms, list(p.values()), list(optimizer.state().values())
+
+    wanted = train(1)
+    for threads in THREADS[1:]:
+        assert_same_bits(train(threads), wanted)
+
+
+def test_both_dtypes_in_one_step_and_gradients_in_any_order():
+    p = {"a": np.ones((3, 4), np.float32), "b": np.ones((3, 4))}
+    g = {"a": np.arange(12, dtype=np.float32).reshape(4, 3).T, "b": np.arange(12.0).reshape(4, 3).T}
+    assert SGD(0.5).update(CPU, p, g) == pytest.approx(math.sqrt(2 * 506))
+    for name in p:
+        np.testing.assert_array_equal(p[name], 1 - 0.5 * g[name])
+
+
+def test_subnormal_numbers_count_as_zero_and_the_process_keeps_its_mode():
+    size = 100_000  # enough for a second thread
+    p, tiny = {"W": np.ones(size, np.float32)}, np.float32(1e-30)
+    adam = Adam()
+    with fr.threads(2):
+        adam.update(CPU, p, {"W": np.full(size, tiny)})
+    assert (adam.state()["v/W"] == 0).all()  # 1e-63, and with NumPy's rounding 0 as well
+    adam.update(CPU, p, {"W": np.full(size, np.float32(1e-19))})
+    assert (adam.state()["v/W"] == 0).all()  # 1e-41
+    assert (np.full(9, np.float32(1e-38)) * np.float32(0.1) > 0).all()  # this thread's mode
+    assert (np.full(9, np.float32(1e-40)) + np.float32(0) > 0).all()
+
+
+def test_formulas_of_ones_own_are_not_taken_for_their_parents():
+    class Signs(SGD):
+        def _step(self, xp, numbers, decay, p, g, a, *slots):
+            p -= numbers[0] * xp.sign(g)
+
+    class Renamed(SGD):
+        pass
+
+    assert (Signs.name, Renamed.name) == ("signs", "sgd")
+    for backend in (CPU, ARRAYS):
+        p = {"W": np.zeros(3)}
+        Signs(0.5).update(backend, p, {"W": np.array([-3.0, 0.0, 7.0])})
+        np.testing.assert_array_equal(p["W"], [0.5, 0, -0.5])
+
+
+def test_the_state_follows_parameters_that_are_replaced():
+    """Other arrays of the same names go on with the same slots; loaded state is used at once."""
+    adam, p = Adam(0.01), params()
+    whole, _ = run(Adam(0.01), 6)
+    run(adam, 3, p=p)
+    moved = {k: v.copy() for k, v in p.items()}
+    run(adam, 1, p=moved, start=3)
+    adam.load_state(adam.state(), 4)
+    run(adam, 2, p=moved, start=4)
+    for name in whole:
+        np.testing.assert_array_equal(moved[name], whole[name])
 
 
 @pytest.mark.parametrize(("ours", "name", "options"), [
@@ -138,7 +239,7 @@ def test_float32_stays_float32_and_grads_unchanged(make):
     arrays = dict(p)
     for step in range(3):
         g = grads(step, np.float32)
-        optimizer.update(np, p, g)
+        optimizer.update(CPU, p, g)
         for key, value in grads(step, np.float32).items():
             np.testing.assert_array_equal(g[key], value)
     assert all(p[k] is arrays[k] and p[k].dtype == np.float32 for k in p)
@@ -150,35 +251,37 @@ def test_float32_stays_float32_and_grads_unchanged(make):
 
 @pytest.mark.parametrize("make", VARIANTS, ids=IDS)
 def test_blocks_do_not_show(make, monkeypatch):
-    whole, norms = run(make(global_clipnorm=1.0), 3)
+    whole, norms = run(make(global_clipnorm=1.0), 3, backend=ARRAYS)
     monkeypatch.setattr("fastrnn.optimizer.BLOCK", 4)
-    blocks, others = run(make(global_clipnorm=1.0), 3)
+    blocks, others = run(make(global_clipnorm=1.0), 3, backend=ARRAYS)
     np.testing.assert_allclose(others, norms, rtol=1e-14)
     for name in whole:
         np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-13)
 
 
-def test_scratch_does_not_grow_with_the_parameter():
+@pytest.mark.parametrize("backend", [CPU, ARRAYS], ids=["kernel", "arrays"])
+def test_scratch_does_not_grow_with_the_parameter(backend):
     import tracemalloc
 
     p, g = {"W": np.zeros((1000, 1000), np.float32)}, {"W": np.ones((1000, 1000), np.float32)}
     adam = Adam(global_clipnorm=1.0)
-    adam.update(np, p, g)
+    adam.update(backend, p, g)
     tracemalloc.start()
-    adam.update(np, p, g)
+    adam.update(backend, p, g)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < p["W"].nbytes / 4
 
 
-def test_norm_and_clipping():
+@pytest.mark.parametrize("backend", [CPU, ARRAYS], ids=["kernel", "arrays"])
+def test_norm_and_clipping(backend):
     p, g = params(), grads(0)
     norm = math.sqrt(sum((a**2).sum() for a in g.values()))
     start = params()
 
     def step(**clip):
         p = params()
-        assert SGD(1.0, **clip).update(np, p, g) == pytest.approx(norm, rel=1e-14)
+        assert SGD(1.0, **clip).update(backend, p, g) == pytest.approx(norm, rel=1e-14)
         return {k: start[k] - p[k] for k in p}
 
     for key, moved in step(global_clipnorm=0.5).items():
@@ -196,18 +299,19 @@ def test_norm_and_clipping():
 def test_the_norm_of_tiny_and_huge_float32_gradients():
     for size in (1e-30, 1e30):
         g = {"W": np.full(4, size, np.float32)}
-        norm = SGD().update(np, {"W": np.zeros(4, np.float32)}, g)
+        norm = SGD().update(CPU, {"W": np.zeros(4, np.float32)}, g)
         assert norm == pytest.approx(2 * size, rel=1e-6)
 
 
+@pytest.mark.parametrize("backend", [CPU, ARRAYS], ids=["kernel", "arrays"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_changes_nothing(bad):
+def test_a_gradient_that_is_not_finite_changes_nothing(bad, backend):
     adam = Adam()
-    p, _ = run(adam, 2)
+    p, _ = run(adam, 2, backend=backend)
     before, state = ({k: v.copy() for k, v in d.items()} for d in (p, adam.state()))
     g = grads(2)
     g["0/b"][3] = bad
-    assert not math.isfinite(adam.update(np, p, g))
+    assert not math.isfinite(adam.update(backend, p, g))
     assert adam.iterations == 2
     for was, now in ((before, p), (state, adam.state())):
         for key in was:
@@ -218,7 +322,7 @@ def test_adamw_spares_the_biases():
     zero = {k: np.zeros_like(v) for k, v in params().items()}
     for exclude, spared in ((("b",), True), ((), False)):
         p = params()
-        AdamW(0.1, weight_decay=0.5, exclude=exclude).update(np, p, zero)
+        AdamW(0.1, weight_decay=0.5, exclude=exclude).update(CPU, p, zero)
         np.testing.assert_allclose(p["0/W_ih"], params()["0/W_ih"] * 0.95, rtol=1e-12)
         assert np.array_equal(p["0/b"], params()["0/b"]) is spared
     assert AdamW().exclude == ("b", "b_ih", "b_hh")
@@ -229,14 +333,14 @@ def test_centered_rmsprop_survives_a_variance_of_zero():
     g = {"W": np.linspace(1e3, 2e3, 64, dtype=np.float32)}
     # The means come down to their limits and stop a few roundings above: v - mean^2 < -epsilon.
     for step in range(300):
-        optimizer.update(np, p, {"W": g["W"] * 2} if step < 20 else g)
+        optimizer.update(CPU, p, {"W": g["W"] * 2} if step < 20 else g)
     assert np.isfinite(p["W"]).all()
 
 
 def test_empty_arrays_and_no_parameters():
-    assert Adam().update(np, {}, {}) == 0.0
+    assert Adam().update(CPU, {}, {}) == 0.0
     p = {"W": np.zeros((0, 3))}
-    assert Adam().update(np, p, {"W": np.zeros((0, 3))}) == 0.0
+    assert Adam().update(CPU, p, {"W": np.zeros((0, 3))}) == 0.0
 
 
 def test_learning_rate():
@@ -246,7 +350,7 @@ def test_learning_rate():
     scheduled = SGD(schedules.PiecewiseConstantDecay([0], [1.0, 0.5]))
     p = {"W": np.zeros(1)}
     for want in (-1.0, -1.5, -2.0):
-        scheduled.update(np, p, {"W": np.ones(1)})
+        scheduled.update(CPU, p, {"W": np.ones(1)})
         assert p["W"][0] == want
     assert scheduled.learning_rate == 0.5
     with pytest.raises(ValueError, match=r"learning_rate must be left to the schedule, got 0\.1"):
@@ -291,13 +395,15 @@ def test_bad_arguments(make, message):
 def test_bad_updates():
     p = params()
     with pytest.raises(ValueError, match=r"exactly the names of params, got a difference in 0/b"):
-        SGD().update(np, p, {"0/W_ih": p["0/W_ih"]})
+        SGD().update(CPU, p, {"0/W_ih": p["0/W_ih"]})
     with pytest.raises(ShapeError, match=r"grads\['0/b'\] must be \[7\] float64, got \[6\]"):
-        SGD().update(np, p, {**p, "0/b": np.zeros(6)})
+        SGD().update(CPU, p, {**p, "0/b": np.zeros(6)})
     with pytest.raises(DtypeError, match=r"must be \[7\] float64, got \[7\] float32"):
-        SGD().update(np, p, {**p, "0/b": np.zeros(7, np.float32)})
+        SGD().update(CPU, p, {**p, "0/b": np.zeros(7, np.float32)})
     with pytest.raises(ValueError, match="must be C-contiguous"):
-        SGD().update(np, {"W": p["0/W_ih"].T}, {"W": p["0/W_ih"].T})
+        SGD().update(CPU, {"W": p["0/W_ih"].T}, {"W": p["0/W_ih"].T})
+    with pytest.raises(DtypeError, match=r"params\['W'\] must be float32 or float64, got \[2\] int64"):
+        SGD().update(CPU, {"W": np.zeros(2, np.int64)}, {"W": np.zeros(2, np.int64)})
 
 
 def test_state_that_does_not_fit():
@@ -307,13 +413,13 @@ def test_state_that_does_not_fit():
     partly = Adam()
     partly.load_state({k: v for k, v in state.items() if k != "v/0/b"}, 1)
     with pytest.raises(ValueError, match="a difference in v/0/b"):
-        partly.update(np, p, grads(1))
+        partly.update(CPU, p, grads(1))
     wrong = Adam()
     wrong.load_state({**state, "m/0/b": np.zeros(9)}, 1)
     with pytest.raises(ShapeError, match=r"state m/0/b must be \[7\] float64, got \[9\] float64"):
-        wrong.update(np, p, grads(1))
+        wrong.update(CPU, p, grads(1))
     with pytest.raises(ValueError, match="Use a new optimizer for other parameters"):
-        adam.update(np, {"1/b": p["0/b"]}, {"1/b": p["0/b"]})
+        adam.update(CPU, {"1/b": p["0/b"]}, {"1/b": p["0/b"]})
 
 
 # -- schedules ------------------------------------------------------------------------------------

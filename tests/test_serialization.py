@@ -159,7 +159,8 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     model.predict(X)
     model.save(tmp_path / "m")
     before = (tmp_path / "m").read_bytes()
-    model.layers[0].params["b"][0] = np.nan
+    with model.writing():
+        model.layers[0].params["b"][0] = np.nan
     with pytest.raises(ValueError) as caught:
         model.save(tmp_path / "m")
     said = "save: params/dense/b holds NaN or infinity. Load the last good model instead."

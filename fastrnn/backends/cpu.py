@@ -22,7 +22,7 @@ def create() -> Backend:
     """
     try:
         with short_spins():
-            from ..kernels import dense, gru, lstm, rnn
+            from ..kernels import crossentropy, dense, gru, lstm, rnn, update
     except ImportError as error:
         raise BackendError(
             f"fastrnn: the compiled kernels cannot be loaded ({error}). Reinstall with "
@@ -32,7 +32,9 @@ def create() -> Backend:
         ) from error
 
     def elman(relu: bool) -> Any:
-        return SimpleNamespace(forward=partial(rnn.forward, relu), backward=partial(rnn.backward, relu))
+        return SimpleNamespace(
+            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", "plain", "steps")}
+        )
 
     kernels = {
         "rnn_tanh": elman(False),
@@ -40,5 +42,7 @@ def create() -> Backend:
         "lstm": lstm,
         "gru": gru,
         "dense": dense,
+        "crossentropy": crossentropy,
+        **{name: SimpleNamespace(step=partial(update.step, name)) for name in update.RULES},
     }
     return Backend("cpu", np, kernels)

@@ -84,9 +84,10 @@ def of_model(kind: str, model: fr.Sequential, ids: np.ndarray) -> np.ndarray:
 
 def enlarged(model: fr.Sequential) -> fr.Sequential:
     """The model with recurrent weights twice as large."""
-    for name, array in model.named_params().items():
-        if name.endswith("W_hh"):
-            array *= 2
+    with model.writing() as params:
+        for name, array in params.items():
+            if name.endswith("W_hh"):
+                array *= 2
     return model
 
 

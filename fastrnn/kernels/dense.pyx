@@ -5,166 +5,135 @@ Work is cut into tiles of the output, so that no two threads add into the same n
 
 from cython.parallel cimport parallel, prange
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
 import numpy as np
 
-from ._blas import check_sizes
-from ._blocks import borrow, give_back, split_input
+from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._activations cimport relu_rows, sigmoid_rows, tanh_rows
-from ._blas cimport gemm, real
-from ._blocks cimport data, team, weight_gradient
+from ._engine cimport LINEAR, RELU, SIGMOID, TANH, Engine, Product, engine, flush_denormals, restore_mode
+from ._gradients cimport Gradients, collect, prepare
+from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
 
 cdef enum:
-    TILE_ROWS = 128
-    TILE_UNITS = 256
-
-cdef enum Activation:
-    LINEAR = 0
-    RELU = 1
-    TANH = 2
-    SIGMOID = 3
+    ROWS = 96  # of a tile
+    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
 
 CODES = {"linear": LINEAR, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 
 
-cdef inline Py_ssize_t tiles(Py_ssize_t size, Py_ssize_t tile) noexcept nogil:
-    return (size + tile - 1) // tile
+cdef inline void* data(object array) noexcept:
+    """The memory of an array, NULL for None."""
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
-cdef inline void activate(int code, real* y, Py_ssize_t n) noexcept nogil:
-    if code == RELU:
-        relu_rows(y, n)
-    elif code == TANH:
-        tanh_rows(y, n)
-    elif code == SIGMOID:
-        sigmoid_rows(y, n)
+cdef int team(Py_ssize_t multiply_adds, int threads) noexcept:
+    return 1 if multiply_adds < FEW_MULTIPLY_ADDS else threads
 
 
-cdef void forward_tile(
-    Py_ssize_t task, int code, Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, const real* x,
-    const int64_t* ids, const real* W, const real* b, real* y,
-) noexcept nogil:
-    cdef Py_ssize_t n0 = task // tiles(U, TILE_UNITS) * TILE_ROWS, n, j
-    cdef Py_ssize_t u0 = task % tiles(U, TILE_UNITS) * TILE_UNITS
-    cdef Py_ssize_t rows = min(<Py_ssize_t>TILE_ROWS, N - n0), units = min(<Py_ssize_t>TILE_UNITS, U - u0)
-    for n in range(n0, n0 + rows):
-        if ids != NULL:
-            for j in range(u0, u0 + units):
-                y[n * U + j] = b[j] + W[j * I + ids[n]]
-        else:
-            memcpy(y + n * U + u0, b + u0, units * sizeof(real))
-    if ids == NULL:
-        gemm(False, True, rows, units, I, x + n0 * I, I, W + u0 * I, I, <real>1, y + n0 * U + u0, U)
-    for n in range(n0, n0 + rows):
-        activate(code, y + n * U + u0, units)
-
-
-cdef inline void activate_backward(
-    int code, Py_ssize_t n, const real* y, const real* dy, real* da,
-) noexcept nogil:
-    """da = f'(a) dy, with f' from the value y = f(a)."""
-    cdef Py_ssize_t k
-    if code == RELU:
-        for k in range(n):
-            da[k] = dy[k] * <real>(y[k] > 0)
-    elif code == TANH:
-        for k in range(n):
-            da[k] = dy[k] * (1 - y[k] * y[k])
-    elif code == SIGMOID:
-        for k in range(n):
-            da[k] = dy[k] * y[k] * (1 - y[k])
-
-
-cdef void backward_tile(
-    Py_ssize_t task, Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, const real* x, const int64_t* ids,
-    const real* W, const real* da, real* dx, real* dW, real* db,
-) noexcept nogil:
-    """A tile of dW and db, or of dx."""
-    cdef Py_ssize_t weights = tiles(U, TILE_UNITS), n0, i0, rows, columns
-    if task < weights:
-        weight_gradient(N, task * TILE_UNITS, min(<Py_ssize_t>TILE_UNITS, U - task * TILE_UNITS),
-                        da + task * TILE_UNITS, U, x, ids, I, dW, db)
+cdef void product_tiles(const Engine* e, const Product* whole, Py_ssize_t word, int threads) noexcept nogil:
+    """The product in tiles of some rows and one panel."""
+    cdef Py_ssize_t high = (whole.m + ROWS - 1) // ROWS, task
+    if threads == 1:
+        e.product(whole)
         return
-    task -= weights
-    n0 = task // tiles(I, TILE_UNITS) * TILE_ROWS
-    i0 = task % tiles(I, TILE_UNITS) * TILE_UNITS
-    rows, columns = min(<Py_ssize_t>TILE_ROWS, N - n0), min(<Py_ssize_t>TILE_UNITS, I - i0)
-    gemm(False, False, rows, columns, U, da + n0 * U, U, W + i0, I, <real>0, dx + n0 * I + i0, I)
+    for task in prange(high * whole.last, schedule="static", num_threads=threads):
+        product_tile(e, whole, word, task // high, task % high * ROWS)
 
 
-cdef void run_forward(
-    real* y, int code, object x_rows, object x_ids, object W_array, object b_array, Py_ssize_t N,
-    int threads,
-) noexcept:
-    cdef Py_ssize_t U = W_array.shape[0], I = W_array.shape[1], task
-    cdef Py_ssize_t tasks = tiles(N, TILE_ROWS) * tiles(U, TILE_UNITS)
-    cdef const real* x = <const real*>data(x_rows)
-    cdef const int64_t* ids = <const int64_t*>data(x_ids)
-    cdef const real* W = <const real*>data(W_array)
-    cdef const real* b = <const real*>data(b_array)
-    for task in prange(tasks, nogil=True, schedule="dynamic", num_threads=team(N * U * I, threads)):
-        forward_tile(task, code, N, I, U, x, ids, W, b, y)
+cdef void product_tile(const Engine* e, const Product* whole, Py_ssize_t word, Py_ssize_t panel, Py_ssize_t row) noexcept nogil:
+    cdef Product q = whole[0]
+    cdef unsigned long mode = flush_denormals()
+    q.m = min(<Py_ssize_t>ROWS, whole.m - row)
+    q.a = <const char*>whole.a + row * whole.row * word
+    q.out = <char*>whole.out + row * whole.out_row * word
+    q.first, q.last = panel, panel + 1
+    e.product(&q)
+    restore_mode(mode)
 
 
-cdef void run_backward(
-    real* da, int code, object x_rows, object x_ids, object W_array, object y_rows, object dy_rows,
-    object dx_rows, object dW_array, object db_array, Py_ssize_t N, int threads,
-) noexcept:
-    cdef Py_ssize_t U = W_array.shape[0], I = W_array.shape[1], n, task
-    cdef const real* x = <const real*>data(x_rows)
-    cdef const int64_t* ids = <const int64_t*>data(x_ids)
-    cdef const real* W = <const real*>data(W_array)
-    cdef const real* y = <const real*>data(y_rows)
-    cdef const real* dy = <const real*>data(dy_rows)
-    cdef real* dx = <real*>data(dx_rows)
-    cdef real* dW = <real*>data(dW_array)
-    cdef real* db = <real*>data(db_array)
-    cdef const real* gradient = dy if code == LINEAR else da
-    cdef Py_ssize_t tasks = tiles(U, TILE_UNITS)
-    if dx != NULL:
-        tasks += tiles(N, TILE_ROWS) * tiles(I, TILE_UNITS)
-    with nogil, parallel(num_threads=team(2 * N * U * I, threads)):
-        if code != LINEAR:
-            for n in prange(N, schedule="static"):
-                activate_backward(code, U, y + n * U, dy + n * U, da + n * U)
-        for task in prange(tasks, schedule="dynamic", chunksize=1):
-            backward_tile(task, N, I, U, x, ids, W, gradient, dx, dW, db)
+cdef void gather(Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, Py_ssize_t word, const int64_t* ids, const void* W, const void* b,
+                 void* y) noexcept nogil:
+    """y = b + a column of W for each one-hot row."""
+    cdef Py_ssize_t n, u
+    for n in range(N):
+        for u in range(U):
+            if word == 4:
+                (<float*>y)[n * U + u] = (<const float*>b)[u] + (<const float*>W)[u * I + ids[n]]
+            else:
+                (<double*>y)[n * U + u] = (<const double*>b)[u] + (<const double*>W)[u * I + ids[n]]
 
 
 def forward(params, x, activation, *, int threads):
     """See `fastrnn.layers.dense.forward`."""
     W, b = np.ascontiguousarray(params["W"]), np.ascontiguousarray(params["b"])
-    rows, ids = split_input(x)
-    N = len(x.rows)
-    check_sizes("dense", N, *W.shape)
-    y = np.empty((N, len(W)), W.dtype)
-    if W.dtype == np.float32:
-        run_forward[float](<float*>data(y), CODES[activation], rows, ids, W, b, N, threads)
+    cdef Py_ssize_t N = len(x.rows), I = W.shape[1], U = W.shape[0], word = W.dtype.itemsize
+    cdef const Engine* e = engine(word == 8)
+    cdef Shape s = shape_of(e, I, U, 1, False)
+    cdef Product q
+    cdef unsigned long mode = flush_denormals()
+    cdef int code = CODES[activation]
+    cdef const void* weights = data(W)
+    y = np.empty((N, U), W.dtype)
+    if x.depth is not None:
+        ids = np.ascontiguousarray(x.rows, np.int64)
+        gather(N, I, U, word, <const int64_t*>data(ids), data(W), data(b), data(y))
+        e.activate(code, N * U, data(y))
     else:
-        run_forward[double](<double*>data(y), CODES[activation], rows, ids, W, b, N, threads)
+        rows = np.ascontiguousarray(x.rows)
+        threads = team(N * I * U, threads)
+        panels = borrow((s.size,), W.dtype)
+        q.m, q.k, q.n, q.group, q.vectors, q.first, q.last = N, I, U, s.group, s.vectors, 0, s.panels
+        q.a, q.row, q.step, q.b, q.start, q.start_row = data(rows), I, 1, data(panels), data(b), 0
+        q.out, q.out_row, q.activation = data(y), U, code
+        with nogil:
+            pack_all(e, &s, weights, 1, I, word, threads, <void*>q.b)
+            product_tiles(e, &q, word, threads)
+        give_back(panels)
+    restore_mode(mode)
     return y
 
 
 def backward(params, x, activation, y, dy, *, int threads):
     """See `fastrnn.layers.dense.backward`."""
     W = np.ascontiguousarray(params["W"])
-    rows, ids = split_input(x)
+    cdef Py_ssize_t N = len(x.rows), I = W.shape[1], U = W.shape[0], word = W.dtype.itemsize
+    cdef const Engine* e = engine(word == 8)
+    cdef Gradients g
+    cdef int code = CODES[activation], workers = team(2 * N * I * U, threads)
+    cdef unsigned long mode
+    cdef const void* weights = data(W)
     dy = np.ascontiguousarray(dy)
-    N = len(x.rows)
-    dx = None if rows is None else np.empty((N, W.shape[1]), W.dtype)
-    dW, db = np.empty_like(W), np.empty(len(W), W.dtype)
-    da = borrow((0 if activation == "linear" else N, len(W)), W.dtype)
-    if W.dtype == np.float32:
-        run_backward[float](<float*>data(da), CODES[activation], rows, ids, W, y, dy, dx, dW, db, N,
-                            threads)
+    ids = rows = dx = panels = None
+    if x.depth is not None:
+        ids = np.ascontiguousarray(x.rows, np.int64)
     else:
-        run_backward[double](<double*>data(da), CODES[activation], rows, ids, W, y, dy, dx, dW, db, N,
-                             threads)
-    give_back(da)
+        rows = np.ascontiguousarray(x.rows)
+        dx = np.empty((N, I), W.dtype)
+    da = dy
+    if code != LINEAR:
+        da = borrow((N, U), W.dtype)
+        mode = flush_denormals()
+        e.slope(code, N * U, data(y), data(dy), data(da))
+        restore_mode(mode)
+    dW, db = np.empty_like(W), np.empty(U, W.dtype)
+    g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, word, N, U, data(da), 1
+    g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = I, U, 1, 0
+    g.matrix[0].x, g.matrix[0].ids = data(rows), <const int64_t*>data(ids)
+    g.matrix[0].dW, g.matrix[0].db = data(dW), data(db)
+    g.dx, g.dx_column, g.out = shape_of(e, U, I, 1, False), 0, data(dx)
+    if dx is not None:
+        panels = borrow((g.dx.size,), W.dtype)
+    g.W_dx = data(panels)
+    prepare(&g)
+    work = borrow((workers * g.scratch_size,), np.uint8)
+    g.scratch = <char*>data(work)
+    with nogil:
+        if g.W_dx != NULL:
+            pack_all(e, &g.dx, weights, I, 1, word, workers, <void*>g.W_dx)
+        collect(&g, workers)
+    give_back(work, panels, None if code == LINEAR else da)
     return dx, {"W": dW, "b": db}

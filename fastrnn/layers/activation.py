@@ -70,6 +70,7 @@ class ActivityRegularization(Layer):
     """Pass x on, and add l1 * mean over rows of the sum of |x| to the loss: few numbers stay away from 0."""
 
     rowwise = True
+    passes = True
 
     def __init__(self, l1: float, name: str | None = None) -> None:
         super().__init__(name)

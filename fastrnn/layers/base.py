@@ -10,7 +10,8 @@ import numpy as np
 
 from ..backends import Backend
 from ..errors import ShapeError, sentence
-from ..packed import Packed
+from ..packed import Layout, Packed
+from ..weights import Weights
 from .noise import Noise
 
 
@@ -64,10 +65,12 @@ class Layer:
     takes_ids: ClassVar[bool] = False
     takes_one_hot: ClassVar[bool] = False
     rowwise: ClassVar[bool] = False  # whether a row's result depends on that row alone
+    passes: ClassVar[bool] = False  # whether y is x in inference
+    streams: ClassVar[bool] = True  # whether a step's result depends on the steps before it alone
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
-        self.params: dict[str, Any] = {}
+        self.params = Weights()
         self.grads: dict[str, Any] = {}
         self.in_shape: Shape | None = None
         self.out_shape: Shape | None = None
@@ -91,7 +94,8 @@ class Layer:
             advice = "One-hot rows are never materialised; only recurrent layers and Dense read them."
             raise ShapeError(sentence(str(self), "input", "materialised rows", f"{in_shape}", advice))
         self.in_shape, self.dtype, self.backend = in_shape, np.dtype(dtype), backend
-        self.params = {k: backend.asarray(v) for k, v in self.make_params(in_shape, rng, dtype).items()}
+        params = self.make_params(in_shape, rng, dtype)
+        self.params = Weights.of({k: backend.asarray(v) for k, v in params.items()})
         self.grads = {}
         self.out_shape = self.shape(in_shape)
         return self.out_shape
@@ -111,6 +115,21 @@ class Layer:
     def backward(self, cache: Any, dy: Any) -> Any:
         """The gradient of x's rows from that of y's; adds into `grads`.  None where x has no gradient."""
         raise NotImplementedError
+
+    def stepper(self, batch: int) -> Any:
+        """A function that runs one step of `batch` sequences: rows of x -> rows of y; None where y is x.
+
+        Raises
+        ------
+        ValueError : this layer needs the whole sequence
+        """
+        if not self.streams:
+            raise ValueError(f"stream: {self} needs the whole sequence; use predict.")
+        if self.passes:
+            return None
+        assert self.in_shape is not None
+        layout, depth = Layout.plain(batch, 1), self.in_shape.width if self.in_shape.one_hot else None
+        return lambda rows: self.forward(Packed(rows, layout, depth=depth), None)[0].rows
 
     def penalty(self, cache: Any) -> float:
         """What this layer adds to the loss of the step that `cache` is from."""
@@ -140,7 +159,7 @@ class Layer:
         for child in self.layers():
             child.forget()
         self.in_shape = self.out_shape = None
-        self.params, self.grads = {}, {}
+        self.params, self.grads = Weights(), {}
 
     def named_params(self) -> dict[str, Any]:
         """Parameters of this layer and those inside it, by dotted name."""

@@ -35,6 +35,7 @@ class Bidirectional(Layer):
     """
 
     takes_one_hot = True
+    streams = False
 
     def __init__(self, layer: Recurrent, merge_mode: str = "concat", name: str | None = None) -> None:
         super().__init__(name)

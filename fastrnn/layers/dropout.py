@@ -21,6 +21,7 @@ class Dropout(Layer):
     """In training, set a share `rate` of the numbers to 0 and scale the others by 1 / (1 - rate)."""
 
     rowwise = True
+    passes = True
 
     def __init__(self, rate: float, name: str | None = None) -> None:
         super().__init__(name)
@@ -46,6 +47,7 @@ class GaussianNoise(Layer):
     """In training, add normal noise of the given standard deviation; what a denoising autoencoder needs."""
 
     rowwise = True
+    passes = True
 
     def __init__(self, stddev: float, name: str | None = None) -> None:
         super().__init__(name)

@@ -63,6 +63,7 @@ class Embedding(_FromIds):
         self.size = self.input_dim = check_units("Embedding", "input_dim", input_dim)
         self.output_dim = check_units("Embedding", "output_dim", output_dim)
         self.mask_zero = bool(mask_zero)
+        self.streams = not self.mask_zero  # type: ignore[misc]
         self.embeddings_initializer = initializers.get(embeddings_initializer)
 
     def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Input(Layer):
     """
 
     takes_ids = True
+    passes = True
 
     def __init__(self, shape: Any, dtype: str = "float", name: str | None = None) -> None:
         super().__init__(name)

@@ -23,6 +23,8 @@ class Masking(Layer):
     [True, False, True, True]
     """
 
+    streams = False
+
     def __init__(self, mask_value: float = 0.0, name: str | None = None) -> None:
         super().__init__(name)
         if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):

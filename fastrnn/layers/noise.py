@@ -10,6 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..errors import sentence
+
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: consecutive counters land far apart
 
 
@@ -68,3 +72,15 @@ class Noise:
         u = (self.words(xp, 2 * layer, rows, times, features).astype(xp.float64) + 0.5) * 2.0**-32
         v = self.words(xp, 2 * layer + 1, rows, times, features) * (2 * xp.pi * 2.0**-32)
         return (xp.sqrt(-2 * xp.log(u)) * xp.cos(v)).astype(dtype)
+
+
+def seed_of(seed: Any) -> int:
+    """A model's argument `seed` as the number from which everything random follows."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63 - 1))
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        expected = "a whole number of at least 0, a numpy.random.Generator or None"
+        raise ValueError(sentence("Sequential", "seed", expected, repr(seed)))
+    return int(seed)

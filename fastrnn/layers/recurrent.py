@@ -10,7 +10,8 @@ from .. import initializers
 from ..backends import Backend
 from ..cells import CELLS, Cell
 from ..errors import ShapeError, sentence, unknown
-from ..packed import Packed
+from ..packed import Layout, Packed
+from ..threads import get_num_threads
 from .base import Layer, Shape, check_rate, check_units
 from .noise import Noise
 
@@ -150,6 +151,15 @@ class Recurrent(Layer):
         )
         return out, (content, in_mask, layout) if noise is not None else None
 
+    def stepper(self, batch: int) -> Any:
+        if self.go_backwards:
+            raise ValueError(f"stream: {self} runs backwards and needs the whole sequence; use predict.")
+        assert self.in_shape is not None
+        steps = getattr(self.backend.kernels.get(self.cell.name), "steps", None)
+        if steps is None:
+            return _Steps(self, batch)
+        return steps(self.params, batch, self.in_shape.one_hot, get_num_threads())
+
     def _initial(self, layout: Any) -> tuple[Any, ...]:
         xp = self.backend.xp
         if self.state is None:
@@ -203,6 +213,28 @@ class Recurrent(Layer):
 
     def __str__(self) -> str:
         return f"{type(self).__name__}(units={self.units})"
+
+
+class _Steps:
+    """A recurrence that waits for its next input; its kernel, where it has one, is in `fastrnn.kernels`."""
+
+    state: tuple[Any, ...]
+
+    def __init__(self, layer: Recurrent, batch: int) -> None:
+        assert layer.in_shape is not None
+        self.layer, self.layout = layer, Layout.plain(batch, 1)
+        self.depth = layer.in_shape.width if layer.in_shape.one_hot else None
+        self.reset()
+
+    def __call__(self, rows: Any) -> Any:
+        layer, x = self.layer, Packed(rows, self.layout, depth=self.depth)
+        y, self.state, _ = layer.backend.run(layer.cell, "forward", layer.params, x, self.state, False)
+        return y
+
+    def reset(self, state: Any = None) -> None:
+        layer = self.layer
+        zeros = (layer.backend.xp.zeros((self.layout.B, layer.units), layer.dtype) for _ in layer.cell.states)
+        self.state = tuple(zeros) if state is None else tuple(layer.backend.asarray(s) for s in state)
 
 
 class RNN(Recurrent):

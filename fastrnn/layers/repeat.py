@@ -22,6 +22,8 @@ class RepeatVector(Layer):
     (2, 3, 4)
     """
 
+    streams = False
+
     def __init__(self, n: int | None = None, name: str | None = None) -> None:
         super().__init__(name)
         self.n = None if n is None else check_units("RepeatVector", "n", n)

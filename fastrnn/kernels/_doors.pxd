@@ -1,0 +1,23 @@
+"""What the doors share with `_stream`."""
+
+cimport numpy as cnp
+
+from ._panels cimport Panels
+from ._recurrence cimport Call
+
+
+cdef inline void* data(object array) noexcept:
+    """The memory of an array, NULL for None."""
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
+
+
+cdef inline bint is_array(object a, int kind, int rank) noexcept:
+    """Whether `a` is a NumPy array of that type and rank that can be read as it lies."""
+    return cnp.PyArray_CheckExact(a) and cnp.PyArray_TYPE(<cnp.ndarray>a) == kind and \
+        cnp.PyArray_NDIM(<cnp.ndarray>a) == rank and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>a)
+
+
+cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept
+cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept
+cdef void measure(Call* c) noexcept
+cdef void run_forward(Call* c, int threads) noexcept

@@ -1,0 +1,90 @@
+"""The step engine (simd/engine.h) for the kernels.  The level is chosen once, when `_engine` is imported."""
+
+from libc.stdint cimport int64_t
+
+cdef extern from "simd/engine.h" nogil:
+    enum:
+        LINEAR "FASTRNN_LINEAR"
+        RELU "FASTRNN_RELU"
+        TANH "FASTRNN_TANH"
+        SIGMOID "FASTRNN_SIGMOID"
+    enum:
+        RNN_TANH "FASTRNN_RNN_TANH"
+        RNN_RELU "FASTRNN_RNN_RELU"
+        LSTM "FASTRNN_LSTM"
+        GRU "FASTRNN_GRU"
+
+    ctypedef struct Product "fastrnn_product":
+        Py_ssize_t m, k, n, group, vectors, first, last
+        const void* a
+        Py_ssize_t row, step
+        const void* b
+        const void* start
+        Py_ssize_t start_row
+        void* out
+        Py_ssize_t out_row
+        int activation
+
+    ctypedef struct Step "fastrnn_step":
+        Py_ssize_t rows, units, first, last
+        int backwards
+        const void* read
+        Py_ssize_t read_row
+        const void* W
+        const void* pre
+        Py_ssize_t pre_row
+        const void* bias
+        const void* before
+        Py_ssize_t before_row
+        void* c
+        Py_ssize_t c_row
+        void* h
+        Py_ssize_t h_row
+        void* y
+        Py_ssize_t y_row, y_step
+        const int64_t* y_index
+        void* kept
+        Py_ssize_t kept_row
+
+    ctypedef struct Back "fastrnn_back":
+        Py_ssize_t rows, units, first, last
+        const void* dy
+        Py_ssize_t dy_row, dy_step
+        const int64_t* dy_index
+        void* dh
+        Py_ssize_t dh_row
+        void* dc
+        const void* before
+        Py_ssize_t before_row
+        const void* after
+        Py_ssize_t after_row
+        void* kept
+        Py_ssize_t kept_row
+
+    ctypedef struct Engine "fastrnn_engine":
+        const char* level
+        Py_ssize_t lanes
+        void (*product)(const Product*) noexcept nogil
+        void (*step[4])(const Step*) noexcept nogil
+        void (*back[4])(const Back*) noexcept nogil
+        void (*pack)(Py_ssize_t k, Py_ssize_t count, const void* source, Py_ssize_t along_k,
+                     Py_ssize_t along_n, Py_ssize_t group, void* out) noexcept nogil
+        void (*activate)(int activation, Py_ssize_t n, void* x) noexcept nogil
+        void (*slope)(int activation, Py_ssize_t n, const void* y, const void* dy, void* da) noexcept nogil
+        void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void* a, Py_ssize_t row, void* out) noexcept nogil
+        double (*spin)(Py_ssize_t rounds) noexcept nogil
+
+    ctypedef struct Barrier "fastrnn_barrier":
+        int arrived
+
+ctypedef fused real:
+    float
+    double
+
+
+# Both tables of the level in use: [0] for float, [1] for double.
+cdef const Engine* engine(bint wide) noexcept nogil
+cdef void wait(Barrier* barrier, int team) noexcept nogil
+# Flush denormals to zero in this thread; give what it returns to restore_mode.
+cdef unsigned long flush_denormals() noexcept nogil
+cdef void restore_mode(unsigned long mode) noexcept nogil

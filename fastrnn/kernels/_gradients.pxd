@@ -1,0 +1,36 @@
+"""The gradients of a matrix of weights and of what it multiplied, from the dgates of all rows."""
+
+from libc.stdint cimport int64_t
+
+from ._engine cimport Engine
+from ._panels cimport Shape
+
+
+cdef struct Matrix:
+    # y = x W' with W [gates * units, inputs]: dW = dy' x, db = the sum of dy, dx = dy W.
+    # The gradient of gate g's units lies in columns column[g] .. of dgates.
+    Py_ssize_t inputs, units, gates
+    Py_ssize_t column[4]
+    const void* x           # [N, inputs]; NULL with ids
+    const int64_t* ids      # one-hot rows
+    void* dW
+    void* db                # NULL: not wanted
+
+
+cdef struct Gradients:
+    const Engine* engine
+    Py_ssize_t word, N, ld  # ld: numbers from row to row of dgates
+    const void* dgates
+    int matrices
+    Matrix matrix[2]
+    # dx [N, dx.units] = dgates[:, dx_column:] W in panels `dx`; NULL: not wanted
+    Shape dx
+    Py_ssize_t dx_column
+    const void* W_dx
+    void* out
+    Py_ssize_t tasks, scratch_size  # set by prepare; bytes a thread
+    char* scratch
+
+
+cdef void prepare(Gradients* g) noexcept nogil
+cdef void collect(Gradients* g, int threads) noexcept nogil

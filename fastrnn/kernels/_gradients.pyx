@@ -1,0 +1,111 @@
+"""*collect*: what a backward pass owes to weights and inputs, cut by outputs.
+
+Every number of dW is one chain over all rows, in their order, so that neither threads nor the size of a task change a bit.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.string cimport memset
+
+from ._engine cimport Product, flush_denormals, restore_mode
+
+cdef enum:
+    DEPTH = 256       # rows that a tile of dW meets at a time: as many of x, in panels, stay in cache
+    UNITS = 128       # rows of dW a task
+    ROWS = 96         # rows of dx a task
+    GROUP = 4         # vectors a panel
+
+
+cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
+cdef void prepare(Gradients* g) noexcept nogil:
+    cdef Py_ssize_t widest = 0, i
+    cdef Py_ssize_t W = g.engine.lanes
+    g.tasks = pieces(g.N, ROWS) if g.out != NULL else 0
+    for i in range(g.matrices):
+        g.tasks += g.matrix[i].gates * pieces(g.matrix[i].units, UNITS)
+        if g.matrix[i].ids == NULL:
+            widest = max(widest, pieces(g.matrix[i].inputs, W) * W)
+    g.scratch_size = min(<Py_ssize_t>DEPTH, g.N) * widest * g.word + 64
+
+
+cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column) noexcept nogil:
+    """Rows first .. of dW where x is one-hot."""
+    cdef Py_ssize_t n, u, I = m.inputs
+    memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
+    for n in range(g.N):
+        for u in range(count):
+            if g.word == 4:
+                (<float*>m.dW)[(first + u) * I + m.ids[n]] += (<const float*>g.dgates)[n * g.ld + column + u]
+            else:
+                (<double*>m.dW)[(first + u) * I + m.ids[n]] += (<const double*>g.dgates)[n * g.ld + column + u]
+
+
+cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize_t piece, char* panels) noexcept nogil:
+    """A piece of a gate's rows of dW and db."""
+    cdef Py_ssize_t begin = piece * UNITS, count = min(<Py_ssize_t>UNITS, m.units - begin), n, depth, p, v, group
+    cdef Py_ssize_t first = gate * m.units + begin, column = m.column[gate] + begin, W = g.engine.lanes, I = m.inputs
+    cdef Product q
+    if m.db != NULL:
+        g.engine.sum_rows(g.N, count, <const char*>g.dgates + column * g.word, g.ld, <char*>m.db + first * g.word)
+    if m.ids != NULL:
+        scatter(g, m, first, count, column)
+        return
+    if g.N == 0:
+        memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
+    q.m, q.n, q.group, q.vectors, q.first = count, I, GROUP, pieces(I, W), 0
+    q.last, q.row, q.step, q.activation = pieces(q.vectors, GROUP), 1, g.ld, 0
+    q.out, q.out_row, q.start_row, q.b = <char*>m.dW + first * I * g.word, I, I, panels
+    n = 0
+    while n < g.N:
+        depth = min(<Py_ssize_t>DEPTH, g.N - n)
+        for p in range(q.last):
+            group = min(<Py_ssize_t>GROUP, q.vectors - p * GROUP)
+            for v in range(group):
+                g.engine.pack(depth, min(W, I - (p * GROUP + v) * W),
+                              <const char*>m.x + (n * I + (p * GROUP + v) * W) * g.word, I, 1, group,
+                              panels + (p * GROUP * W * depth + v * W) * g.word)
+        q.k, q.a = depth, <const char*>g.dgates + (n * g.ld + column) * g.word
+        q.start = q.out if n else NULL
+        g.engine.product(&q)
+        n += depth
+
+
+cdef void inputs(const Gradients* g, Py_ssize_t piece) noexcept nogil:
+    """Some rows of dx."""
+    cdef Py_ssize_t n = piece * ROWS
+    cdef Product q
+    q.m, q.k, q.n = min(<Py_ssize_t>ROWS, g.N - n), g.dx.k, g.dx.units
+    q.group, q.vectors, q.first, q.last = g.dx.group, g.dx.vectors, 0, g.dx.panels
+    q.a, q.row, q.step = <const char*>g.dgates + (n * g.ld + g.dx_column) * g.word, g.ld, 1
+    q.b, q.start, q.start_row, q.activation = g.W_dx, NULL, 0, 0
+    q.out, q.out_row = <char*>g.out + n * g.dx.units * g.word, g.dx.units
+    g.engine.product(&q)
+
+
+cdef void run(const Gradients* g, Py_ssize_t task, int me) noexcept nogil:
+    cdef Py_ssize_t i, size
+    for i in range(g.matrices):
+        size = pieces(g.matrix[i].units, UNITS)
+        if task < g.matrix[i].gates * size:
+            weights(g, &g.matrix[i], task // size, task % size, g.scratch + me * g.scratch_size)
+            return
+        task -= g.matrix[i].gates * size
+    inputs(g, task)
+
+
+cdef void collect(Gradients* g, int threads) noexcept nogil:
+    cdef Py_ssize_t task
+    cdef unsigned long mode
+    if threads == 1:
+        mode = flush_denormals()
+        for task in range(g.tasks):
+            run(g, task, 0)
+        restore_mode(mode)
+        return
+    with parallel(num_threads=threads):
+        mode = flush_denormals()
+        for task in prange(g.tasks, schedule="dynamic", chunksize=1):
+            run(g, task, threadid())
+        restore_mode(mode)

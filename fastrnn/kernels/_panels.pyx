@@ -1,0 +1,137 @@
+"""Packing: once where weights stay, once a call where they change with every step."""
+
+from cython.parallel cimport prange
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ._memory import borrow, give_back
+
+cimport numpy as cnp
+
+from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH, Engine, engine
+
+cnp.import_array()
+
+cdef enum:
+    WIDE_GROUP = 4       # vectors a panel of a plain matrix
+    FEW_NUMBERS = 65536  # below which one thread packs faster than two
+    SMALL = 65536        # bytes below which the C library keeps memory by itself
+
+
+cdef Shape shape_of(const Engine* e, Py_ssize_t k, Py_ssize_t units, Py_ssize_t gates, bint interleaved) noexcept nogil:
+    cdef Shape s
+    s.k, s.units, s.gates, s.interleaved = k, units, gates, interleaved
+    cdef Py_ssize_t blocks = (units + e.lanes - 1) // e.lanes
+    s.group = gates if interleaved else WIDE_GROUP
+    s.vectors = blocks * gates if interleaved else blocks
+    s.panels = (s.vectors + s.group - 1) // s.group
+    s.size = s.vectors * e.lanes * k
+    return s
+
+
+cdef void pack(const Engine* e, const Shape* s, const void* source, Py_ssize_t along_k, Py_ssize_t along_n,
+               Py_ssize_t word, Py_ssize_t first, Py_ssize_t last, void* out) noexcept nogil:
+    cdef Py_ssize_t W = e.lanes, p, c, group, unit, column
+    cdef char* panel
+    for p in range(first, last):
+        group = min(s.group, s.vectors - p * s.group)
+        panel = <char*>out + p * s.group * W * s.k * word
+        for c in range(group):
+            unit = p * W if s.interleaved else (p * s.group + c) * W
+            column = c * s.units + unit if s.interleaved else unit
+            e.pack(s.k, min(W, s.units - unit), <const char*>source + column * along_n * word, along_k, along_n,
+                   group, panel + c * W * word)
+
+
+cdef void pack_all(const Engine* e, const Shape* s, const void* source, Py_ssize_t along_k, Py_ssize_t along_n,
+                   Py_ssize_t word, int threads, void* out) noexcept nogil:
+    cdef Py_ssize_t p
+    if threads == 1 or s.size < FEW_NUMBERS:
+        pack(e, s, source, along_k, along_n, word, 0, s.panels, out)
+        return
+    for p in prange(s.panels, num_threads=threads, schedule="static"):
+        pack(e, s, source, along_k, along_n, word, p, p + 1, out)
+
+
+cdef class Panels:
+    def __init__(self, int cell, tuple given):
+        """given: (W_ih [G, I], W_hh [G, H], b [G]) or, for the GRU, (W_ih, W_hh, b_ih, b_hh); C order."""
+        W_ih, W_hh = given[:2]
+        self.cell, self.given, self.arrays, self.smalls = cell, given, [], 0
+        self.wide = W_hh.dtype == np.float64
+        self.word = W_hh.dtype.itemsize
+        self.engine = engine(self.wide)
+        self.units, self.inputs = W_hh.shape[1], W_ih.shape[1]
+        self.gates = 4 if cell == LSTM else 3 if cell == GRU else 1
+        cdef bint interleaved = self.gates > 1
+        cdef Py_ssize_t H = self.units, G = self.gates * H
+        self.hh = shape_of(self.engine, H, H, self.gates, interleaved)
+        self.ih = shape_of(self.engine, self.inputs, H, self.gates, interleaved)
+        self.chain = shape_of(self.engine, G, H, 1, False)
+        self.dx = shape_of(self.engine, G, self.inputs, 1, False)
+        self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL
+
+    def __dealloc__(self):
+        while self.smalls:
+            self.smalls -= 1
+            free(self.small[self.smalls])
+
+    cdef void* memory(self, Py_ssize_t count):
+        """`count` numbers, the first of which starts a cache line."""
+        cdef char* found
+        if count * self.word < SMALL and self.smalls < 8:
+            found = <char*>malloc(count * self.word + 64)
+            if found != NULL:
+                self.small[self.smalls] = found
+                self.smalls += 1
+                return <void*>((<uintptr_t>found + 63) // 64 * 64)
+        array = borrow((max(count, 1),), np.float64 if self.wide else np.float32)
+        self.arrays.append(array)
+        return cnp.PyArray_DATA(<cnp.ndarray>array)
+
+    cdef void forward_panels(self, bint ids, int threads):
+        """ids: the input is one-hot, so that W_ih is read as it is."""
+        cdef Py_ssize_t H = self.units, W = self.engine.lanes
+        cdef Shape bias = shape_of(self.engine, 1, H, self.gates, self.gates > 1)
+        cdef const void* source
+        if self.W_hh == NULL:
+            source = cnp.PyArray_DATA(<cnp.ndarray>self.given[1])
+            self.W_hh = self.memory(self.hh.size)
+            pack_all(self.engine, &self.hh, source, 1, H, self.word, threads, self.W_hh)
+            b = self.given[2]
+            if self.cell == GRU:
+                b_hh = self.given[3]
+                b = b.copy()
+                b[: 2 * H] += b_hh[: 2 * H]
+                self.bias_n = self.memory(self.hh.panels * W)
+                memset(self.bias_n, 0, self.hh.panels * W * self.word)
+                memcpy(self.bias_n, <char*>cnp.PyArray_DATA(<cnp.ndarray>b_hh) + 2 * H * self.word, H * self.word)
+            self.bias = self.memory(bias.size)
+            pack_all(self.engine, &bias, cnp.PyArray_DATA(<cnp.ndarray>b), 1, 1, self.word, 1, self.bias)
+        if self.W_ih == NULL and not ids:
+            source = cnp.PyArray_DATA(<cnp.ndarray>self.given[0])
+            self.W_ih = self.memory(self.ih.size)
+            pack_all(self.engine, &self.ih, source, 1, self.inputs, self.word, threads, self.W_ih)
+
+    cdef void backward_panels(self, bint need_dx, int threads):
+        cdef Py_ssize_t H = self.units
+        if self.W_chain == NULL:
+            W_hh = self.given[1]
+            if self.cell == GRU:  # its gradients are kept in the order n r z
+                W_hh = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
+            self.W_chain = self.memory(self.chain.size)
+            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), H, 1, self.word, threads,
+                     self.W_chain)
+        if need_dx and self.W_dx == NULL:
+            self.W_dx = self.memory(self.dx.size)
+            pack_all(self.engine, &self.dx, cnp.PyArray_DATA(<cnp.ndarray>self.given[0]), self.inputs, 1, self.word,
+                     threads, self.W_dx)
+
+    def give_back(self):
+        """Lend the memory to others; this object is of no use afterwards."""
+        give_back(*self.arrays)
+        self.arrays = []
+        self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL

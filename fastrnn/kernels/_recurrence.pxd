@@ -1,0 +1,55 @@
+"""One sequencer for every recurrence: the time loop, and who computes what."""
+
+from libc.stdint cimport int64_t
+
+from ._engine cimport Barrier, Engine
+from ._panels cimport Shape
+
+
+cdef struct Places:
+    # Where the rows of step t lie in an array of rows: sequence j at index[offset(t) + j], or, without an index, at
+    # t * along_t + j * along_b, or, where along_t is 0, at offset(t) + j.
+    const int64_t* index
+    Py_ssize_t along_t, along_b
+
+
+cdef struct Call:
+    const Engine* engine
+    int cell
+    Py_ssize_t word                   # bytes of a number
+    Py_ssize_t T, B, N, inputs, units
+    const int64_t* steps              # NULL: every step has B rows
+    const int64_t* offsets
+    Py_ssize_t by_units               # from this step on threads share units, before it they share rows
+    Barrier barrier
+    Shape hh, ih
+    const void* W_hh
+    const void* W_ih
+    const void* bias
+    const void* bias_n
+    const void* x
+    const int64_t* ids                # one-hot rows; W_given [G, I] is then read where W_ih is NULL
+    const void* W_given
+    Places at_x, at_y
+    Py_ssize_t y_row
+    const void* mask                  # [B, H] or NULL
+    # Training: histories [B + N, H].  Inference: h [2, B, H], read and written in turn, and c [B, H].
+    bint training
+    char* h
+    char* c
+    char* y                           # NULL: the history is enough
+    char* kept
+    Py_ssize_t kept_row
+    char* scratch
+    Py_ssize_t chunk, scratch_size    # rows projected at a time; bytes a thread
+    # Backward.
+    Shape chain
+    const void* W_chain
+    const void* dy
+    Places at_dy
+    char* dh
+    char* dc
+
+
+cdef void forward_share(Call* call, int me, int team) noexcept nogil
+cdef void backward_share(Call* call, int me, int team) noexcept nogil

@@ -1,0 +1,101 @@
+"""One step at a time: everything a step needs is there before it comes."""
+
+from libc.stdint cimport int64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ._doors import weights_of
+
+cimport numpy as cnp
+
+from ._doors cimport data, describe, is_array, measure, plan, run_forward
+from ._engine cimport LSTM
+from ._panels cimport Panels
+from ._recurrence cimport Call
+
+cnp.import_array()
+
+
+cdef class Steps:
+    """A recurrence that waits for its next input.  Memory is fixed; bits are those of the whole-sequence call.
+
+    cell, params : the cell's number and its parameters; fastrnn.Weights that are written later are read anew
+    batch : B, sequences side by side
+    ids : inputs are one-hot rows, given as ids [B]
+    threads : the most threads for a step
+    """
+
+    cdef Call c
+    cdef Panels panels
+    cdef object params, h, states, scratch
+    cdef bint ids
+    cdef int cell, kind, team, threads
+    cdef Py_ssize_t B, line
+
+    def __init__(self, int cell, params, Py_ssize_t batch, bint ids, int threads):
+        self.cell, self.params, self.B, self.ids, self.threads = cell, params, batch, ids, threads
+        dtype = params["W_hh"].dtype
+        H = params["W_hh"].shape[1]
+        self.kind = cnp.NPY_DOUBLE if dtype == np.float64 else cnp.NPY_FLOAT
+        self.line = batch * H * dtype.itemsize
+        self.h = np.zeros((2, batch, H), dtype)
+        self.states = np.zeros((batch, H), dtype) if cell == LSTM else None
+        self.bind()
+
+    cdef void bind(self):
+        """Read the weights as they are now."""
+        self.panels = weights_of(self.cell, self.params)
+        describe(&self.c, self.panels, 1, self.B, self.B)
+        self.c.cell = self.cell
+        self.team = plan(&self.c, self.c.hh.panels, self.threads)
+        self.panels.forward_panels(self.ids, self.team)
+        self.c.W_hh, self.c.W_ih = self.panels.W_hh, self.panels.W_ih
+        self.c.bias, self.c.bias_n = self.panels.bias, self.panels.bias_n
+        self.c.W_given = data(self.panels.given[0])
+        self.c.h, self.c.c = <char*>data(self.h), <char*>data(self.states)
+        measure(&self.c)
+        self.scratch = np.zeros(self.team * self.c.scratch_size + 64, np.uint8)
+        self.c.scratch = <char*>((<uintptr_t>data(self.scratch) + 63) // 64 * 64)
+
+    def __call__(self, x):
+        """y [B, H] for x [B, I] or ids [B], or None where x is not that, in C order and the parameters' dtype."""
+        cdef Py_ssize_t j
+        cdef cnp.npy_intp shape[2]
+        if getattr(self.params, "panels", self.panels) is not self.panels:
+            self.bind()
+        if self.ids:
+            if not is_array(x, cnp.NPY_INT64, 1) or cnp.PyArray_DIM(<cnp.ndarray>x, 0) != self.B:
+                return None
+            self.c.ids = <const int64_t*>data(x)
+            for j in range(self.B):
+                if self.c.ids[j] < 0 or self.c.ids[j] >= self.c.inputs:
+                    return None
+        else:
+            if not is_array(x, self.kind, 2) or cnp.PyArray_DIM(<cnp.ndarray>x, 0) != self.B or \
+                    cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.c.inputs:
+                return None
+            self.c.x = data(x)
+        shape[0], shape[1] = self.B, self.c.units
+        y = cnp.PyArray_EMPTY(2, shape, self.kind, 0)
+        self.c.y = <char*>data(y)
+        run_forward(&self.c, self.team)
+        memcpy(self.c.h, self.c.h + self.line, self.line)  # the state after the step is the one before the next
+        return y
+
+    @property
+    def checks_input(self):
+        """True: what is not a plain array is refused, not misread."""
+        return True
+
+    @property
+    def state(self):
+        """Copies of the states, each [B, H]."""
+        h = self.h[0].copy()
+        return (h, self.states.copy()) if self.cell == LSTM else (h,)
+
+    def reset(self, state=None):
+        """Start from `state`, or from zeros."""
+        self.h[0] = 0 if state is None else state[0]
+        if self.cell == LSTM:
+            self.states[...] = 0 if state is None else state[1]

@@ -1,0 +1,9 @@
+from typing import Any
+
+def forward(
+    params: dict[str, Any], rows: Any, target: Any, weights: Any, *, threads: int
+) -> tuple[float, Any]: ...
+def backward(
+    params: dict[str, Any], rows: Any, target: Any, weights: Any, *, threads: int
+) -> tuple[float, Any, Any, dict[str, Any]]: ...
+def exponential(x: Any) -> Any: ...

@@ -1,0 +1,254 @@
+"""Softmax and cross-entropy on top of a dense layer.  Equations: `fastrnn/crossentropy.py`.
+
+The logits [N, V] never exist.  Rows go through in chunks, cut by shapes alone, and a chunk in three phases:
+
+1. project: logits = x W' + b, in tiles of rows and classes; in place of the logits the exponentials of their
+   distances from the largest of the tile, with their sum;
+2. rows: the tiles of a row make its maximum, sum and loss, and the exponentials become dlogits;
+3. collect: dx = dlogits W in tiles of rows, dW += dlogits' x and db in tiles of classes.
+
+No two threads ever add into the same number, and chunks follow one another, so every sum has a fixed order.
+"""
+
+from cython.parallel cimport parallel, prange
+from libc.math cimport INFINITY, NAN, exp, log
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from ._blas import check_sizes
+from ._memory import borrow, give_back
+
+cimport numpy as cnp
+
+from ._blas cimport gemm, real
+from ._engine cimport flush_denormals, restore_mode
+
+cnp.import_array()
+
+cdef extern from "crossentropy.h" nogil:
+    double fastrnn_exponentials_f32(Py_ssize_t n, float* a, double* maximum, Py_ssize_t* place)
+    double fastrnn_exponentials_f64(Py_ssize_t n, double* a, double* maximum, Py_ssize_t* place)
+    void fastrnn_scale_f32(Py_ssize_t n, float* a, float factor)
+    void fastrnn_scale_f64(Py_ssize_t n, double* a, double factor)
+    void fastrnn_add_f32(Py_ssize_t n, float* sum, const float* a)
+    void fastrnn_add_f64(Py_ssize_t n, double* sum, const double* a)
+    void fastrnn_exp_rows_f32(Py_ssize_t n, float* a)
+    void fastrnn_exp_rows_f64(Py_ssize_t n, double* a)
+
+cdef enum:
+    CHUNK = 2097152     # logits at a time, about: fewer rows would read W and dW more often than it pays
+    PROJECT_ROWS = 256  # of a tile of logits
+    COLLECT_ROWS = 128  # of a tile of dx; least rows of a chunk, however many the classes
+    CLASSES = 512       # of a tile
+    PAD = 16            # numbers between rows, so that they do not share the few places of one cache set
+    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
+
+
+cdef struct Tile:
+    # The logits of one row and one tile of classes.
+    double maximum, sum
+    Py_ssize_t place
+
+
+cdef struct Size:
+    Py_ssize_t rows, inputs, classes, ld, tiles
+
+
+cdef inline void* data(object array) noexcept:
+    """The memory of an array, NULL for None."""
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
+
+
+cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
+cdef inline void product(
+    bint transpose_a, bint transpose_b, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+    const real* a, Py_ssize_t lda, const real* b, Py_ssize_t ldb, real beta, real* c, Py_ssize_t ldc,
+) noexcept nogil:
+    """The one place that multiplies: C [m, n] = op(A) op(B) + beta C."""
+    gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc)
+
+
+cdef void project_tile(
+    Py_ssize_t task, const Size* size, const real* x, const real* W, const real* b, const int64_t* target,
+    real* a, Tile* tiles, double* picked,
+) noexcept nogil:
+    """Exponentials of a tile; `picked` gets the logits of the targets in it."""
+    cdef Py_ssize_t groups = pieces(size.rows, PROJECT_ROWS), t = task // groups, v = t * CLASSES, r
+    cdef Py_ssize_t first = task % groups * PROJECT_ROWS, end = min(first + PROJECT_ROWS, size.rows)
+    cdef Py_ssize_t count = min(<Py_ssize_t>CLASSES, size.classes - v)
+    cdef Tile* tile
+    for r in range(first, end):
+        memcpy(a + r * size.ld + v, b + v, count * sizeof(real))
+    product(False, True, end - first, count, size.inputs, x + first * size.inputs, size.inputs,
+            W + v * size.inputs, size.inputs, <real>1, a + first * size.ld + v, size.ld)
+    for r in range(first, end):
+        if v <= target[r] < v + count:
+            picked[r] = a[r * size.ld + target[r]]
+        tile = tiles + r * size.tiles + t
+        if real is float:
+            tile.sum = fastrnn_exponentials_f32(count, a + r * size.ld + v, &tile.maximum, &tile.place)
+        else:
+            tile.sum = fastrnn_exponentials_f64(count, a + r * size.ld + v, &tile.maximum, &tile.place)
+
+
+cdef void finish_row(
+    const Size* size, int64_t target, const real* scale, real* a, Tile* tiles, double picked, double* loss,
+    int64_t* best,
+) noexcept nogil:
+    """Loss and largest logit of a row; with `scale`, its exponentials become dlogits."""
+    cdef double top = -INFINITY, total = 0
+    cdef Py_ssize_t t, count
+    cdef real factor
+    best[0] = 0
+    for t in range(size.tiles):
+        if tiles[t].maximum > top:
+            top, best[0] = tiles[t].maximum, t * CLASSES + tiles[t].place
+    for t in range(size.tiles):  # from here on `maximum` is the factor of the tile's exponentials
+        tiles[t].maximum = 0 if tiles[t].maximum == -INFINITY else exp(tiles[t].maximum - top)
+        total += tiles[t].sum * tiles[t].maximum
+    loss[0] = log(total) + (top - picked)
+    if scale == NULL:
+        return
+    for t in range(size.tiles):
+        factor = <real>(scale[0] * tiles[t].maximum / total)
+        count = min(<Py_ssize_t>CLASSES, size.classes - t * CLASSES)
+        if real is float:
+            fastrnn_scale_f32(count, a + t * CLASSES, factor)
+        else:
+            fastrnn_scale_f64(count, a + t * CLASSES, factor)
+    if 0 <= target < size.classes:
+        a[target] -= scale[0]
+
+
+cdef void collect_tile(
+    Py_ssize_t task, bint first_chunk, const Size* size, const real* x, const real* W, const real* da,
+    real* dx, real* dW, real* db,
+) noexcept nogil:
+    """Some rows of dx, or what the chunk adds to some rows of dW and db."""
+    cdef Py_ssize_t groups = pieces(size.rows, COLLECT_ROWS), first, count, r
+    if task < groups:
+        first = task * COLLECT_ROWS
+        product(False, False, min(<Py_ssize_t>COLLECT_ROWS, size.rows - first), size.inputs, size.classes,
+                da + first * size.ld, size.ld, W, size.inputs, <real>0, dx + first * size.inputs, size.inputs)
+        return
+    first = (task - groups) * CLASSES
+    count = min(<Py_ssize_t>CLASSES, size.classes - first)
+    product(True, False, count, size.inputs, size.rows, da + first, size.ld, x, size.inputs,
+            <real>0 if first_chunk else <real>1, dW + first * size.inputs, size.inputs)
+    if first_chunk:
+        memset(db + first, 0, count * sizeof(real))
+    for r in range(size.rows):
+        if real is float:
+            fastrnn_add_f32(count, db + first, da + r * size.ld + first)
+        else:
+            fastrnn_add_f64(count, db + first, da + r * size.ld + first)
+
+
+cdef void run_chunk(
+    bint first_chunk, const Size* size, const real* x, const real* W, const real* b, const int64_t* target,
+    const real* scale, real* a, Tile* tiles, double* losses, int64_t* best, real* dx, real* dW, real* db,
+    int threads,
+) noexcept nogil:
+    """The three phases; without `scale` the first two.  `losses` carries the targets' logits between them."""
+    cdef Py_ssize_t task, r
+    cdef Py_ssize_t projections = pieces(size.rows, PROJECT_ROWS) * size.tiles
+    cdef Py_ssize_t collections = pieces(size.rows, COLLECT_ROWS) + size.tiles if scale != NULL else 0
+    cdef unsigned long mode = 0
+    for r in range(size.rows):
+        losses[r] = NAN  # what stays where a target is no class
+    with parallel(num_threads=threads):
+        mode = flush_denormals()
+        for task in prange(projections, schedule="dynamic", chunksize=1):
+            project_tile(task, size, x, W, b, target, a, tiles, losses)
+        for r in prange(size.rows, schedule="static"):
+            finish_row(size, target[r], scale + r if scale != NULL else NULL, a + r * size.ld,
+                       tiles + r * size.tiles, losses[r], losses + r, best + r)
+        for task in prange(collections, schedule="dynamic", chunksize=1):
+            collect_tile(task, first_chunk, size, x, W, a, dx, dW, db)
+        restore_mode(mode)
+
+
+cdef void run(
+    real* kind, object x_rows, object W_array, object b_array, object target_ids, object scale_rows,
+    object losses_rows, object best_rows, object dx_rows, object dW_array, object db_array, int threads,
+):
+    """All chunks; `kind` only says which type it is."""
+    cdef Py_ssize_t N = x_rows.shape[0], V = W_array.shape[0], H = W_array.shape[1], first = 0
+    cdef Py_ssize_t chunks = pieces(N, max(<Py_ssize_t>COLLECT_ROWS, CHUNK // V)), most = pieces(N, chunks)
+    cdef Size size
+    cdef int workers = 1 if N * V * H < FEW_MULTIPLY_ADDS else threads
+    size.inputs, size.classes, size.ld, size.tiles = H, V, V + PAD, pieces(V, CLASSES)
+    logits = borrow((most, size.ld), W_array.dtype)
+    table = borrow((most * size.tiles * sizeof(Tile),), np.uint8)
+    cdef const real* x = <const real*>data(x_rows)
+    cdef const real* W = <const real*>data(W_array)
+    cdef const real* b = <const real*>data(b_array)
+    cdef const int64_t* target = <const int64_t*>data(target_ids)
+    cdef const real* scale = <const real*>data(scale_rows)
+    cdef real* a = <real*>data(logits)
+    cdef Tile* tiles = <Tile*>data(table)
+    cdef double* losses = <double*>data(losses_rows)
+    cdef int64_t* best = <int64_t*>data(best_rows)
+    cdef real* dx = <real*>data(dx_rows)
+    cdef real* dW = <real*>data(dW_array)
+    cdef real* db = <real*>data(db_array)
+    with nogil:
+        while first < N:
+            size.rows = min(most, N - first)
+            run_chunk(first == 0, &size, x + first * H, W, b, target + first,
+                      scale + first if scale != NULL else NULL, a, tiles, losses + first, best + first,
+                      dx + first * H if dx != NULL else NULL, dW, db, workers)
+            first += size.rows
+    give_back(logits, table)
+
+
+def compute(params, rows, target, weights, gradients, threads):
+    """(value, best) or, with `gradients`, (value, best, dx, {"W": dW, "b": db})."""
+    x = np.ascontiguousarray(rows)
+    W, b = np.ascontiguousarray(params["W"]), np.ascontiguousarray(params["b"])
+    ids = np.ascontiguousarray(target.reshape(-1), np.int64)
+    N = len(x)
+    check_sizes("crossentropy", N, *W.shape)
+    losses, best = np.empty(N), np.empty(N, np.int64)
+    scale = dx = dW = db = None
+    if gradients:
+        scale = np.full(N, 1.0 / max(N, 1), x.dtype)
+        if weights is not None:
+            scale *= weights.astype(x.dtype, copy=False)
+        dx, dW, db = np.empty_like(x), np.empty_like(W), np.empty_like(b)
+    if N == 0:
+        if gradients:
+            dW[...], db[...] = 0, 0
+    elif x.dtype == np.float32:
+        run[float](NULL, x, W, b, ids, scale, losses, best, dx, dW, db, threads)
+    else:
+        run[double](NULL, x, W, b, ids, scale, losses, best, dx, dW, db, threads)
+    if weights is not None:
+        losses *= weights
+    value = float(losses.sum()) / max(N, 1)
+    return (value, best, dx, {"W": dW, "b": db}) if gradients else (value, best)
+
+
+def forward(params, rows, target, weights, *, threads):
+    """See `fastrnn.crossentropy.forward`."""
+    return compute(params, rows, target, weights, False, threads)
+
+
+def backward(params, rows, target, weights, *, threads):
+    """See `fastrnn.crossentropy.backward`."""
+    return compute(params, rows, target, weights, True, threads)
+
+
+def exponential(x):
+    """e^x for x <= 0 as the kernel computes it; exists so that the tests can sweep it."""
+    y = np.array(x, order="C")
+    if y.dtype == np.float32:
+        fastrnn_exp_rows_f32(y.size, <float*>data(y))
+    else:
+        fastrnn_exp_rows_f64(y.size, <double*>data(y))
+    return y
