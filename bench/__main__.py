@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import cases, compare, machine, plot, report, runner, timer
-from .peers import OURS, PEERS
+from . import cases, compare, goals, machine, plot, report, runner, timer, work
+from .peers import FEW_IN_QUICK, NONE_IN_QUICK, NOT_BY_DEFAULT, OURS, PEERS
 from .process import WorkerError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -34,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     chosen.add_argument(
         "--quick",
         action="store_true",
-        help=f"{timer.QUICK.rounds} short rounds, without the largest cases: under three minutes",
+        help=f"{timer.QUICK.rounds} short rounds, without the largest and the padded cases: "
+        "under three minutes",
     )
     verbs.add_parser("list", parents=[chosen], help="print the names of the cases")
     run = verbs.add_parser("run", parents=[chosen], help="verify and time")
@@ -43,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
         "--peer",
         action="append",
         choices=others,
-        help="only this peer beside fastrnn; repeatable (default: all)",
+        help="only this peer beside fastrnn, in every case it can do; repeatable (default: all but "
+        f"{', '.join(NOT_BY_DEFAULT)})",
     )
     run.add_argument("--one-thread", action="store_true", help="also time fastrnn at one thread")
     run.add_argument(
@@ -62,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         "--plot",
         type=Path,
         metavar="PATH",
-        help="write a picture of the ratios (.png, .svg, .pdf; needs matplotlib)",
+        help="write a picture of ratios and roofline (.png, .svg, .pdf; needs matplotlib)",
     )
     two = verbs.add_parser("compare", help="fastrnn's times in run B over those in run A")
     two.add_argument("a", type=Path, metavar="A.json")
@@ -114,12 +116,15 @@ def run(arguments: argparse.Namespace, selected: Sequence[cases.Case]) -> int:
         timer.QUICK if arguments.quick else timer.FULL, cold=arguments.cold,
         **({"rounds": arguments.rounds} if arguments.rounds else {}),
     )  # fmt: skip
-    asked = arguments.peer or [name for name in PEERS if name != OURS]
+    asked = arguments.peer or [name for name in PEERS if name not in (OURS, *NOT_BY_DEFAULT)]
+    sparing = arguments.quick and not arguments.peer
     started, results = time.monotonic(), []
-    with runner.Run(asked, arguments.one_thread, _say) as bench:
+    with runner.Run(asked, selected, arguments.one_thread, sparing, _say) as bench:
         warning = machine.warning(bench.machine)
         _say(warning or f"The machine is quiet (load average {bench.machine['load']}).")
         _say(f"fastrnn {bench.ours.info['versions']['fastrnn']} from {bench.ours.info['folder']}")
+        if sparing:
+            _say(_spared())
         for number, case in enumerate(selected, 1):
             results.append(bench.case(case, plan))
             _say(f"[{number}/{len(selected)}] {report.line(results[-1])}")
@@ -128,10 +133,13 @@ def run(arguments: argparse.Namespace, selected: Sequence[cases.Case]) -> int:
             **asdict(plan), "quick": arguments.quick, "patterns": arguments.case, "peers": peers,
             "skipped": bench.skipped, "took": round(time.monotonic() - started, 1),
         }  # fmt: skip
-        document = report.document(bench.machine, results, settings)
+        work.shares(results)
+        verdicts, verdict_lines = goals.summary(results)
+        document = report.document(bench.machine, results, settings, verdicts)
     print(f"\n{report.table(results, peers)}\n\n{report.legend(results, plan.rounds)}")
-    for sentence in report.means(results, peers):
+    for sentence in (*report.means(results, peers), *report.left_out(results), *report.rates(results)):
         print(sentence)
+    print("\nGoals", *verdict_lines, "", sep="\n")
     if arguments.json:
         report.write(arguments.json, document)
         print(f"Written: {arguments.json}")
@@ -143,6 +151,16 @@ def run(arguments: argparse.Namespace, selected: Sequence[cases.Case]) -> int:
     print(f"Took {settings['took']:.0f} s. {warning}".rstrip())
     print(machine.sentence(document["machine"]))
     return FAILED if wrong else 0
+
+
+def _spared() -> str:
+    """What --quick leaves out."""
+    few = ", ".join("x".join(map(str, shape)) for shape in cases.FEW)
+    return (
+        f"Because they compile every shape, --quick gives {' and '.join(FEW_IN_QUICK)} only {few} and the "
+        f"smallest autoencoder, and {' and '.join(NONE_IN_QUICK)} nothing. Without --quick, or asked for by "
+        "--peer, they have every case."
+    )
 
 
 def _plot(document: dict[str, object], peers: Sequence[str], path: Path) -> None:

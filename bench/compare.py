@@ -44,7 +44,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> str:
     for name in common:
         one, two = ours(before[name]), ours(after[name])
         if one is None or two is None:
-            lines.append(f"{name:{width}}  not verified in {'A' if one is None else 'B'}")
+            lines.append(f"{name:{width}}  not timed in {'A' if one is None else 'B'}")
             continue
         ratio, limit, word = verdict(one, two)
         changed += bool(word)

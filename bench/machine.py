@@ -16,11 +16,10 @@ BUSY = 0.5  # load average above which other work disturbs the times
 
 def describe() -> dict[str, Any]:
     """Processor, cores, caches, system, Python, date, commit and load, before anything runs."""
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 1,
-        "usable_cores": len(affinity(0)) if affinity else os.cpu_count() or 1,
+        "usable_cores": usable_cores(),
         "caches": _caches(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -29,6 +28,12 @@ def describe() -> dict[str, Any]:
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": {},
     }
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def warning(machine: dict[str, Any]) -> str:

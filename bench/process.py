@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from . import ROOT
@@ -31,6 +32,7 @@ class WorkerError(RuntimeError):
 class Worker:
     """A peer in a process of its own.
 
+    It starts at once and is waited for at the first use, so that several load their libraries side by side.
     Between two requests the process is stopped (SIGSTOP), not only blocked: the threads of some
     libraries spin for a while after each call and would take a core from the peer that is timed
     next.
@@ -43,7 +45,7 @@ class Worker:
 
     Raises
     ------
-    WorkerError : kind "missing" where the library is not installed
+    WorkerError : at the first use; kind "missing" where the library is not installed
     """
 
     def __init__(self, peer: str, module: str, threads: int | None = None) -> None:
@@ -62,12 +64,17 @@ class Worker:
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, **options,
         )  # fmt: skip
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What the peer's `start` says; waits for it."""
         try:
-            self.info: dict[str, Any] = self._read()
+            info: dict[str, Any] = self._read()
         except WorkerError:
             self.end()
             raise
         self._stop()
+        return info
 
     @property
     def threads(self) -> int:
@@ -86,13 +93,21 @@ class Worker:
         ------
         WorkerError : the answer is an error
         """
-        assert self.process.stdin is not None
+        self.send(do, **arguments)
+        return self.receive()
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Send a request; `receive` must follow before the next one."""
+        assert self.info and self.process.stdin is not None
         if hasattr(signal, "SIGCONT"):
             self.process.send_signal(signal.SIGCONT)
+        with suppress(BrokenPipeError):  # it died, and `receive` says so
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
+
+    def receive(self) -> Any:
+        """The answer to the request that was sent."""
         try:
-            with suppress(BrokenPipeError):  # it died, and `_read` says so
-                self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-                self.process.stdin.flush()
             return self._read()
         finally:
             self._stop()

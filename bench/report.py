@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import machine
+from .goals import TWIN
 from .peers import OURS
-from .runner import FORMAT, TWIN
+from .runner import FORMAT
 
 
 def duration(seconds: float) -> str:
@@ -28,7 +29,7 @@ def times(ratio: float) -> str:
 
 
 def ours(result: dict[str, Any]) -> dict[str, Any] | None:
-    """The entry of fastrnn at its default thread count; None where it was not verified."""
+    """The entry of fastrnn that peers are compared with; None where it was not verified."""
     entries = result["contestants"].values()
     return next((entry for entry in entries if entry["peer"] == OURS), None)
 
@@ -38,23 +39,29 @@ def line(result: dict[str, Any]) -> str:
     entry = ours(result)
     parts = [] if entry is None else [f"fastrnn {duration(entry['median'])} ({_threads(entry)})"]
     parts += [f"{p} {times(r['median'])} ({_threads(r)})" for p, r in result["ratios"].items()]
-    parts += [f"NOT VERIFIED: {error}" for error in result["errors"]] or ["verified"]
+    parts += [f"NOT VERIFIED: {error}" for error in result["errors"]]
+    if entry is not None and not result["errors"]:
+        parts.append("verified")
+    if not parts:
+        reasons = result.get("left_out", {})
+        parts = [next((text for label, text in reasons.items() if label.startswith(OURS)), "nobody ran it.")]
     return f"{result['name']}: {', '.join(parts)}"
 
 
 def table(results: Sequence[dict[str, Any]], peers: Sequence[str]) -> str:
     """All cases: median and minimum of fastrnn, and every peer's time in multiples of it."""
-    columns = list(peers)
+    columns = [peer for peer in peers if any(peer in result["ratios"] for result in results)]
     if any(TWIN in result["ratios"] for result in results):
         columns.append(TWIN)
     one = any(_one_thread(result) for result in results)
     cold = any("cold" in e for result in results for e in result["contestants"].values())
+    peak = any(_work(result).get("share") for result in results)
     rows = [["case", "fastrnn", "min", "threads", *(["at 1"] if one else []),
-             *(["cold"] if cold else []), *columns]]  # fmt: skip
+             *(["cold"] if cold else []), "GF/s", *(["% peak"] if peak else []), *columns]]  # fmt: skip
     for result in results:
         entry = ours(result)
         if entry is None:
-            rows.append([result["name"], "not verified"])
+            rows.append([result["name"], "not verified" if result["errors"] else "not there"])
             continue
         row = [result["name"], duration(entry["median"]), duration(entry["min"]),
                str(entry["threads"])]  # fmt: skip
@@ -63,6 +70,10 @@ def table(results: Sequence[dict[str, Any]], peers: Sequence[str]) -> str:
             row.append(duration(single["median"]) if single else "")
         if cold:
             row.append(duration(entry["cold"]["median"]) if "cold" in entry else "")
+        found = _work(result)
+        row.append(f"{found['gflops']:.3g}" if found else "")
+        if peak:
+            row.append(f"{100 * found['share']:.0f}" if found.get("share") else "")
         for peer in columns:
             ratio = result["ratios"].get(peer)
             row.append(f"{times(ratio['median'])} @{ratio['threads']}" if ratio else "-")
@@ -83,12 +94,14 @@ def legend(results: Sequence[dict[str, Any]], rounds: int) -> str:
         f"Medians of {rounds} interleaved rounds. A peer's column is its time in multiples of "
         "fastrnn's (above 1: fastrnn is faster), the median of the ratios of paired rounds, at the "
         "better of its thread counts (@). Outputs were verified against the reference cell first; "
-        "what was not verified was not timed."
+        "what was not verified was not timed. A peer that is far behind has fewer rounds. GF/s: "
+        "products only, from the shape; % peak: of the multiply-adds that so many threads do in "
+        "registers, measured after each case, the best of the run."
     )
     if any(TWIN in result["ratios"] for result in results):
         text += (
             f" {TWIN}: fastrnn on the padded twin, with as many rows and real steps, in the same "
-            "rounds; 1/1.15 = 0.87x is the least that is allowed."
+            "rounds."
         )
     return text
 
@@ -108,9 +121,45 @@ def means(results: Sequence[dict[str, Any]], peers: Sequence[str]) -> list[str]:
     return said
 
 
+def left_out(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Per peer a sentence with what it took no part in, and why."""
+    reasons: dict[str, dict[str, set[str]]] = {}
+    for result in results:
+        for label, reason in result.get("left_out", {}).items():
+            cases = reasons.setdefault(label.split("@")[0], {}).setdefault(reason.rstrip("."), set())
+            cases.add(result["name"])
+    return [
+        f"{peer} took no part in "
+        + "; ".join(f"{len(c)} case{'s' if len(c) > 1 else ''}: {why}" for why, c in found.items()) + "."
+        for peer, found in reasons.items()
+    ]  # fmt: skip
+
+
+def rates(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Words per second, where the case has words."""
+    said = []
+    for result in results:
+        case, entry = result.get("case", {}), ours(result)
+        if case.get("subject") != "words" or entry is None:
+            continue
+        words = case["B"] * case["T"]
+        parts = [f"fastrnn {words / entry['median']:,.0f}"]
+        for other in result["contestants"].values():
+            if other["peer"] != OURS:
+                parts.append(f"{other['peer']} {words / other['median']:,.0f}")
+        said.append(f"{result['name']}, words a second: {', '.join(parts)}.")
+    return said
+
+
+def peak(results: Sequence[dict[str, Any]]) -> float | None:
+    """GF/s that all threads reach in registers, the best of the run; None where it was not measured."""
+    return max((w["peak"] for w in map(_work, results) if w.get("peak")), default=None)
+
+
 def document(
-    found: dict[str, Any], results: Sequence[dict[str, Any]], settings: dict[str, Any]
-) -> dict[str, Any]:
+    found: dict[str, Any], results: Sequence[dict[str, Any]], settings: dict[str, Any],
+    verdicts: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:  # fmt: skip
     """The JSON of a run.
 
     Parameters
@@ -119,13 +168,16 @@ def document(
     results : one entry a case: ``case``, ``name``, ``verified``, ``errors``; ``contestants``: label
         -> peer, threads, error (distance from the reference), calls (a round), times (seconds a
         call, one a round), min, median, low, high (quartiles), cold; ``ratios``: peer -> threads,
-        min, median, low, high of time / fastrnn's time
+        min, median, low, high of time / fastrnn's time; ``left_out``: label -> why it took no part;
+        ``took``: seconds of verifying and timing;
+        ``work``: flops, intensity, weight_bytes, seconds, gflops, peak (GF/s), share
+    verdicts : as `bench.goals.judge` gives them
     settings : rounds, seconds a round, command, skipped peers
     """
     return {
         "format": FORMAT, "machine": found, "warning": machine.warning(found),
         "settings": settings, "verified": all(result["verified"] for result in results),
-        "results": list(results),
+        "results": list(results), "goals": list(verdicts),
     }  # fmt: skip
 
 
@@ -153,6 +205,12 @@ def read(path: Path) -> dict[str, Any]:
 
 def _threads(entry: dict[str, Any]) -> str:
     return f"{entry['threads']} thread{'s' if entry['threads'] > 1 else ''}"
+
+
+def _work(result: dict[str, Any]) -> dict[str, Any]:
+    """What the case computed; empty where fastrnn was not timed, or in a run of an older bench."""
+    found: dict[str, Any] = result.get("work", {})
+    return found
 
 
 def _one_thread(result: dict[str, Any]) -> dict[str, Any] | None:

@@ -25,6 +25,12 @@ class Bench:
         self.peer: Any = importlib.import_module(module)
         self.info: dict[str, Any] = self.peer.start(threads)
         self.works: dict[str, Work] = {}
+        gc.freeze()  # what a library made at its import is never collected: `close` takes no time
+
+    def peak(self) -> float | None:
+        """The machine's FLOP/s in float32 at the peer's threads; only fastrnn measures it."""
+        found: float | None = self.peer.peak(self.info["threads"])
+        return found
 
     def reference(self, case: dict[str, Any], path: str) -> None:
         """Compute what is right with the reference cell and write it to `path` (.npz)."""

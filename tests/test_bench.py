@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -23,15 +24,19 @@ from bench import (  # noqa: E402
     cases,
     compare,
     dense,
+    goals,
     machine,
+    plot,
     process,
     recurrent,
     report,
     runner,
     timer,
     verify,
+    work,
 )
-from bench.peers import PEERS  # noqa: E402
+from bench import words as sentences  # noqa: E402
+from bench.peers import FEW_IN_QUICK, NONE_IN_QUICK, OURS, PEERS, Unsupported  # noqa: E402
 
 TINY = "lstm-training-tiny-2x3x4x5"
 
@@ -54,23 +59,30 @@ def test_list_prints_every_case_and_no_tiny_one() -> None:
     for cell in ("lstm", "gru", "rnn"):
         for mode in ("inference", "training"):
             assert f"{cell}-{mode}-128x25x1024x1024" in names
-            assert sum(name.startswith(f"{cell}-{mode}-") for name in names) == 12 + 2
+            single = mode == "inference"  # a call, and of the LSTM three streams
+            more = single + 3 * (single and cell == "lstm")
+            assert sum(name.startswith(f"{cell}-{mode}-") for name in names) == 12 + 2 + more
     assert sum(name.startswith("autoencoder-") for name in names) == 3
+    assert {"bilstm-inference-32x30x300x300", "bilstm-training-32x30x300x300"} <= set(names)
 
 
 def test_select_takes_patterns_and_quick_leaves_the_large_ones_out() -> None:
-    assert [c.name for c in cases.select(["gru-*-1x1x*"])] == [
+    assert [c.name for c in cases.select(["gru-*-1x1x64*"])] == [
         "gru-inference-1x1x64x128", "gru-training-1x1x64x128",
     ]  # fmt: skip
+    assert [c.name for c in cases.select(["*-call-*", "*-stream-*x64"])] == [
+        "lstm-inference-stream-1x1x64x64", "lstm-inference-call-1x1x16x16",
+        "gru-inference-call-1x1x16x16", "rnn-inference-call-1x1x16x16",
+    ]  # fmt: skip
     quick = {c.name for c in cases.select(quick=True)}
-    assert {c.name for c in cases.CASES} - quick == {c.name for c in cases.CASES if c.large}
+    assert {c.name for c in cases.CASES} - quick == {c.name for c in cases.CASES if c.full_only}
     assert "lstm-training-32x100x128x256" in quick
     assert [c.name for c in cases.select([TINY])] == [TINY]
     assert not cases.select(["nothing"])
 
 
 def test_ragged_cases_have_a_twin_with_the_same_number_of_real_steps() -> None:
-    ragged = [case for case in cases.CASES if case.lengths]
+    ragged = [case for case in cases.CASES if case.group == "ragged"]
     assert len(ragged) == 6
     for case in ragged:
         twin = cases.BY_NAME[case.twin]
@@ -89,7 +101,10 @@ def test_a_case_survives_json() -> None:
 # -- verification -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", cases.TINY, ids=lambda case: case.name)
+SIMPLE = [case for case in cases.TINY if case.subject in ("recurrent", "ragged", "dense")]
+
+
+@pytest.mark.parametrize("case", SIMPLE, ids=lambda case: case.name)
 def test_fastrnn_and_numpy_are_what_is_expected(case: cases.Case) -> None:
     subject = verify.subject(case)
     expected, given = subject.expected(case), subject.data(case)
@@ -137,6 +152,120 @@ def test_the_expected_adam_step_is_that_of_its_formula() -> None:
         assert (new - old).flat[1] == pytest.approx(-math.copysign(dense.RATE, slope), rel=1e-6)
 
 
+def test_two_directions_and_layers_are_one_function_of_its_input() -> None:
+    """The gradients that the sentences' cases are verified against, by a directional derivative."""
+    case = cases.BY_NAME["bilstm-training-tiny-2x3x4x5"]
+    given, right = sentences.data(case), sentences.expected(case)
+    rng, step = np.random.default_rng(0), 1e-3
+    arrays = {"dx": given["x"]}
+    for number, both in enumerate(given["layers"]):
+        for direction, params in both.items():
+            arrays.update({sentences.named(number, direction, k): v for k, v in params.items()})
+    assert set(right) == {"y", *arrays}
+    for name, array in arrays.items():
+        way, middle, values = rng.standard_normal(array.shape), array.copy(), []
+        for sign in (1, -1):
+            array[...] = middle + sign * step * way  # data() gives arrays of our own
+            values.append(float((expected_of(case, given) * given["dy"]).sum()))
+        array[...] = middle
+        slope = (values[0] - values[1]) / (2 * step)
+        assert float((right[name] * way).sum()) == pytest.approx(slope, rel=1e-2), name
+
+
+def expected_of(case: cases.Case, given: dict[str, Any]) -> Any:
+    """y of the sentences' reference for arguments that are given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "data", lambda case: given)
+        return sentences.expected(case)["y"]
+
+
+# -- peers ------------------------------------------------------------------------------------
+
+# The libraries of each peer, and what it can do.
+LIBRARIES = {
+    "pytorch": ("torch", "lstm gru rnn autoencoder bilstm", "inference training"),
+    "onnxruntime": ("onnxruntime onnx", "lstm gru rnn", "inference"),
+    "openvino": ("openvino onnx", "lstm gru rnn", "inference"),
+    "jax": ("jax", "lstm gru rnn autoencoder", "inference training"),
+    "keras": ("keras jax", "lstm gru rnn autoencoder", "inference training"),
+}
+
+
+def started(peer: str, *libraries: str) -> process.Worker:
+    """A worker: these libraries bring threads and warnings of their own, and stay out of this process."""
+    for library in libraries:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    return process.Worker(peer, PEERS[peer], 1)
+
+
+@pytest.mark.parametrize("peer", LIBRARIES)
+def test_every_peer_that_is_installed_computes_what_is_expected(peer: str, tmp_path: Path) -> None:
+    libraries, cells, modes = (text.split() for text in LIBRARIES[peer])
+    worker = started(peer, *libraries)
+    try:
+        assert worker.threads == 1 and libraries[0] in worker.info["versions"]
+        done = []
+        for case in cases.TINY:
+            path = str(tmp_path / f"{case.name}.npz")
+            np.savez(path, **verify.subject(case).expected(case))
+            try:
+                assert 0 < worker.ask("open", case=vars(case), path=path) < 1e-4
+            except process.WorkerError as error:
+                assert error.kind == "unsupported", error
+                continue
+            assert worker.ask("time", case=case.name, calls=2) > 0
+            done.append(case)
+        able = [c for c in cases.TINY if c.cell in cells and c.mode in modes and c.subject != "stream"]
+        assert [case for case in done if case.subject != "stream"] == able
+        assert (len(done) > len(able)) is (peer in ("pytorch", "onnxruntime"))  # they have the stream, too
+    finally:
+        worker.end()
+
+
+def test_the_compiler_says_what_it_leaves_out() -> None:
+    worker = started("pytorch_compile", "torch")
+    try:
+        for name, reason in (
+            ("lstm-training-tiny-2x3x4x5", "inference of plain batches only"),
+            ("lstm-inference-tiny-ragged-3x1..4x3x5", "inference of plain batches only"),
+            ("gru-inference-tiny-2x3x4x5", "unrolls the steps"),
+        ):
+            with pytest.raises(process.WorkerError, match=reason) as caught:
+                worker.ask("open", case=vars(cases.BY_NAME[name]), path="")
+            assert caught.value.kind == "unsupported"
+    finally:
+        worker.end()
+
+
+@pytest.mark.parametrize("name", [c.name for c in cases.TINY if c.subject in ("stream", "words")])
+def test_fastrnn_streams_and_tags(name: str) -> None:
+    peer, case = importlib.import_module(PEERS[OURS]), cases.BY_NAME[name]
+    subject = verify.subject(case)
+    try:
+        prepared = peer.setup(case, subject.data(case))
+    except Unsupported as reason:
+        assert "has no Sequential.stream" in str(reason) and not hasattr(peer.fr.Sequential, "stream")
+        return
+    for _ in range(2):  # the second time must not depend on what the first one left behind
+        prepared = peer.setup(case, subject.data(case))
+        prepared.call() if case.subject == "words" else None
+        assert 0 < verify.check(case, prepared.outputs(), subject.expected(case)) < 1e-5
+
+
+def test_quick_spares_compilers_all_but_a_few_cases() -> None:
+    few = [case.name for case in cases.CASES if case.few]
+    assert len(few) == 2 * len(cases.CELLS) * len(cases.MODES) + 1
+    grid, tiny = cases.BY_NAME["lstm-inference-8x50x64x64"], cases.BY_NAME[TINY]
+    chosen = cases.BY_NAME["gru-training-32x50x64x128"]
+    for peer in FEW_IN_QUICK:
+        assert not runner.takes_part(peer, grid, True) and runner.takes_part(peer, chosen, True)
+    for peer in NONE_IN_QUICK:
+        assert not runner.takes_part(peer, chosen, True) and runner.takes_part(peer, tiny, True)
+    assert all(runner.takes_part(peer, grid, False) for peer in PEERS)
+    assert all(runner.takes_part(peer, grid, True) for peer in ("pytorch", "onnxruntime", "openvino"))
+
+
 # -- a run ------------------------------------------------------------------------------------
 
 
@@ -156,6 +285,9 @@ def test_a_run_writes_a_table_json_and_a_picture(
     assert set(ragged["ratios"]) == {"numpy", "twin"} and set(autoencoder["ratios"]) == {"numpy"}
     threads = {entry["threads"] for entry in ragged["contestants"].values()}
     assert 1 in threads
+    assert ragged["work"]["flops"] == 2 * 9 * 15 * (3 + 5) and ragged["work"]["gflops"] > 0
+    assert run["goals"] and all(verdict["met"] is None for verdict in run["goals"])
+    assert "Goals\nNot measured in this run: LSTM inference against pytorch; " in said
     for result in run["results"]:
         assert result["verified"] is True
         for entry in result["contestants"].values():
@@ -200,6 +332,30 @@ def test_a_peer_that_returns_wrong_numbers_is_not_timed(
     assert f"{TINY}: dW_hh differs from the reference by 2" in result["errors"][0]
     assert not any(label.startswith("wrong") for label in result["contestants"])
     assert run["settings"]["skipped"] == ["absent"] and not result["ratios"]
+
+
+def test_a_peer_that_does_not_start_or_dies_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken_peer.py").write_text("def start(threads):\n    raise RuntimeError('no licence')\n")
+    (tmp_path / "dying_peer.py").write_text(
+        "import os\n"
+        "def start(threads):\n    return {'threads': threads, 'versions': {}}\n"
+        "def setup(case, given):\n    os._exit(3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
+        filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])))  # fmt: skip
+    monkeypatch.setitem(PEERS, "broken", "broken_peer")
+    monkeypatch.setitem(PEERS, "dying", "dying_peer")
+    out = tmp_path / "run.json"
+    code = bench.main(["run", "--quick", "--case", "rnn-*-tiny-2x*", "--rounds", "1", "--peer", "broken",
+                       "--peer", "dying", "--json", str(out)])  # fmt: skip
+    said = capsys.readouterr()
+    assert "broken is skipped: it does not start: RuntimeError: no licence." in said.out
+    assert code == 1 and "not verified: rnn-inference-tiny-2x3x4x5." in said.err
+    first, second = report.read(out)["results"]
+    assert "dying@1: the process of dying ended with code 3." in first["errors"]
+    assert first["contestants"] and second["verified"] and not second["errors"]
 
 
 def test_a_worker_that_fails_or_dies_says_so(tmp_path: Path) -> None:
@@ -277,6 +433,19 @@ def test_rounds_are_interleaved_and_as_long_as_planned() -> None:
     assert fast.times == [0.001] * 3 and slow.cold == [0.3] * 3
 
 
+def test_who_is_far_behind_leaves_early_and_who_is_paired_with_us_never() -> None:
+    def one(label: str, seconds: float, peer: str) -> timer.Contestant:
+        return timer.Contestant(label, Clock(label, seconds, []), "case", peer)
+
+    ours, twin = one("ours", 1.0, ""), one("twin", 9.0, "")
+    better, worse, near = one("p@2", 0.1, "p"), one("p@1", 0.13, "p"), one("p@3", 0.11, "p")
+    slow, slowest = one("q@1", 0.5, "q"), one("r@1", 5.0, "r")
+    everybody = [ours, twin, better, worse, near, slow, slowest]
+    timer.measure(everybody, timer.Plan(rounds=8, seconds=0.1, least=3, budget=1.9))
+    assert [len(c.times) for c in everybody] == [8, 8, 8, 3, 8, 4, 2]
+    assert timer.ratio(slow.times, ours.times)["median"] == 0.5
+
+
 def test_ratios_are_paired_round_by_round() -> None:
     # A machine that slows down threefold: the medians of each would say 2.
     assert timer.ratio([2, 4, 6], [1, 2, 3]) == {"min": 2, "median": 2, "low": 2, "high": 2}
@@ -326,6 +495,138 @@ def test_compare_marks_changes_beyond_the_noise(
     assert "Only in A: gone." in said and "Only in B: new." in said
     assert "A ran on one, B on two" in said and "B: The machine is busy" in said
     assert compare.verdict(*[a["results"][0]["contestants"]["fastrnn@1"]] * 2)[0] == 1
+
+
+# -- goals ------------------------------------------------------------------------------------
+
+
+def measured(case: cases.Case, ratios: dict[str, float], **work_of: float) -> dict[str, Any]:
+    """A result in which peers take so many times as long as fastrnn."""
+    entry = {"peer": OURS, "threads": 2, "times": [1.0], **timer.summary([1.0])}
+    found = {"share": None, "peak": None, "gflops": 1.0, "intensity": 1.0, "seconds": 1.0, **work_of}
+    return {
+        "name": case.name, "case": vars(case), "verified": True, "errors": [], "left_out": {}, "work": found,
+        "contestants": {"fastrnn@2": entry},
+        "ratios": {p: {"threads": 1, **timer.summary([r])} for p, r in ratios.items()},
+    }  # fmt: skip
+
+
+def goal(title: str) -> goals.Goal:
+    (found,) = [goal for goal in goals.GOALS if goal.title == title]
+    return found
+
+
+def test_every_goal_is_about_the_cases_of_the_plan() -> None:
+    counts = {g.title: sum(g.wants(case) for case in cases.CASES) for g in goals.GOALS}
+    assert list(counts.values()) == [12, 12, 12, 48, 3, 3, 9, 9, 1, 1, 1, 3, 2, 6]
+    assert not any(g.wants(case) for g in goals.GOALS for case in cases.TINY)
+
+
+def test_a_goal_is_met_by_every_cell_and_by_the_mean() -> None:
+    ratio = goal("LSTM inference against pytorch")
+    chosen = [case for case in cases.CASES if ratio.wants(case)]
+    results = [measured(case, {"pytorch": 4.0, "onnxruntime": 0.5, "twin": 0.1}) for case in chosen]
+    verdict = goals.judge(ratio, results)
+    assert (verdict["met"], verdict["worst"], verdict["cells"], verdict["of"]) == (True, 4.0, 12, 12)
+    # One cell below its bound; a mean below its own; both numbers are said.
+    results[3] = measured(chosen[3], {"pytorch": 1.0})
+    verdict = goals.judge(ratio, results)
+    assert verdict["met"] is False and verdict["where"] == chosen[3].name
+    assert verdict["reached_mean"] == pytest.approx(4 ** (11 / 12))
+    assert goals.sentence(verdict) == (
+        "NOT MET  LSTM inference against pytorch: every cell at least 1.10: lowest 1.00 "
+        f"({chosen[3].name}); geometric mean 3.56 (goal 3)"
+    )
+    low = goals.judge(ratio, [measured(case, {"pytorch": 2.0}) for case in chosen[:2]])
+    assert low["met"] is False and "2 of 12 cells measured" in goals.sentence(low)
+    # The best of all peers is the fastest one; the twin is none.
+    best = goals.judge(goal(f"LSTM inference against {goals.BEST}"), results[:1])
+    assert (best["worst"], best["met"]) == (0.5, False)
+
+
+def test_shares_times_and_twins_have_their_own_direction() -> None:
+    share, step, twin = (
+        goal(title) for title in
+        ("large training, share of the peak", "stream.step at H=64", "ragged against padded, time")
+    )  # fmt: skip
+    large = cases.BY_NAME["gru-training-64x50x512x512"]
+    assert goals.judge(share, [measured(large, {}, share=0.75)])["met"] is True
+    low = goals.judge(share, [measured(large, {}, share=0.74)])
+    assert low["met"] is False and "lowest 74 % (gru-training-64x50x512x512)" in goals.sentence(low)
+    one = cases.BY_NAME["lstm-inference-stream-1x1x64x64"]
+    assert goals.judge(step, [measured(one, {}, seconds=3e-6)])["met"] is True
+    late = goals.judge(step, [measured(one, {}, seconds=3.25e-6)])
+    assert goals.sentence(late) == "NOT MET  stream.step at H=64: at most 3 us: 3.25 us"
+    ragged = [c for c in cases.CASES if c.group == "ragged"][:2]
+    # The twin takes 1 / 1.04 and 1 / 1.06 of our time.
+    results = [measured(c, {"twin": 1 / r}) for c, r in zip(ragged, (1.06, 1.04), strict=True)]
+    verdict = goals.judge(twin, results)
+    assert verdict["met"] is False and verdict["where"] == ragged[0].name
+    assert verdict["worst"] == pytest.approx(1.06) and goals.judge(twin, results[1:])["met"] is True
+
+
+def test_a_goal_that_was_not_measured_is_said_to_be_so() -> None:
+    case = cases.BY_NAME["lstm-inference-8x50x64x64"]
+    verdicts, lines = goals.summary([measured(case, {"openvino": 2.0})])
+    assert [v["goal"] for v in verdicts if v["met"] is not None] == [
+        f"LSTM inference against {goals.BEST}"
+    ]
+    assert lines[0].startswith("met      LSTM inference against the best of all peers")
+    assert lines[1].startswith("Not measured in this run: LSTM inference against pytorch; ")
+    assert "stream.step at H=16" in lines[1]
+    assert goals.sentence(verdicts[0]) == (
+        "LSTM inference against pytorch: at least 1.10: not measured in this run."
+    )
+
+
+def test_the_work_of_a_case_follows_from_its_shape() -> None:
+    def of(name: str) -> tuple[int, float, int]:
+        case = cases.BY_NAME[name]
+        return work.flops(case), work.intensity(case), work.weight_bytes(case)
+
+    weights = 4 * 128 * (64 + 128)
+    assert of("lstm-inference-32x50x64x128") == (2 * 32 * 50 * weights, 16, 4 * weights)
+    assert of("lstm-training-32x50x64x128") == (6 * 32 * 50 * weights, 16, 4 * weights)
+    assert of("rnn-inference-call-1x1x16x16") == (2 * 16 * 32, 0.5, 4 * 16 * 32)
+    ragged, twin = "gru-inference-ragged-32x5..100x128x256", "gru-inference-padded-32x52x128x256"
+    assert of(ragged)[0] == of(twin)[0] == 2 * 32 * 52 * 3 * 256 * 384
+    # Two layers: six products, of which the gradient of the input is not needed.
+    assert of("autoencoder-training-tiny-4x6-3-6")[0] == 5 * 2 * 4 * 18
+    # Shares are of the highest peak at as many threads, so that a disturbed one flatters nobody.
+    results = [{"work": {"gflops": 50.0, "peak": p, "threads": t}} for p, t in ((100, 2), (200, 2), (80, 1))]
+    work.shares([*results, {"work": {"gflops": 1.0, "peak": None, "threads": 2}}, {}])
+    assert [r["work"]["share"] for r in results] == [0.25, 0.25, 0.625]
+    assert of("bilstm-inference-32x30x300x300")[0] == 2 * 960 * 2 * 1200 * (600 + 900)
+
+
+def test_the_report_says_what_was_left_out_and_words_a_second() -> None:
+    case = cases.BY_NAME["bilstm-training-32x30x300x300"]
+    result = measured(case, {"pytorch": 2.0})
+    result["contestants"]["pytorch@1"] = {"peer": "pytorch", "threads": 1, **timer.summary([2.0])}
+    result["left_out"] = {"jax@1": "too deep.", "jax@2": "too deep."}
+    assert report.rates([result]) == [f"{case.name}, words a second: fastrnn 960, pytorch 480."]
+    assert report.left_out([result]) == ["jax took no part in 1 case: too deep."]
+    other = measured(cases.BY_NAME[TINY], {"jax": 3.0}, share=0.5, peak=200.0)
+    head, *_ = report.table([result, other], ["pytorch", "jax", "keras"]).splitlines()
+    assert head.split() == "case fastrnn min threads GF/s % peak pytorch jax".split()
+    assert report.peak([result, other]) == 200.0
+    missing = {**result, "contestants": {}, "ratios": {}, "left_out": {"fastrnn@2": "has no stream."}}
+    assert report.line(missing) == f"{case.name}: has no stream."
+
+
+@pytest.mark.parametrize("peak", [None, 200.0])
+def test_the_picture_has_ratios_and_a_roofline(tmp_path: Path, peak: float | None) -> None:
+    pytest.importorskip("matplotlib")
+    chosen = [cases.BY_NAME[n] for n in ("lstm-inference-8x50x64x64", "gru-training-1x100x16x16",
+              "autoencoder-training-32x64-32-8-32-64", "lstm-inference-stream-1x1x16x16")]  # fmt: skip
+    results = [measured(c, {"pytorch": 2.0, "jax": 3.0}, peak=peak, gflops=9.0) for c in chosen]
+    run = report.document(machine.describe(), results, {})
+    plot.draw(run, ["pytorch", "jax"], tmp_path / "run.svg")
+    drawn = (tmp_path / "run.svg").read_text()
+    for title in ("lstm, inference", "gru, training", "autoencoder", "Roofline of fastrnn"):
+        assert f"<!-- {title}" in drawn
+    assert ("<!-- peak of all cores 200 GF/s" in drawn) is (peak is not None)
+    assert ("(the peak was not measured)" in drawn) is (peak is None)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,20 @@ from typing import Any
 OURS = "fastrnn"
 PEERS = {
     OURS: "bench.peers.fastrnn_peer",
-    "numpy": "bench.peers.numpy_cell",
     "pytorch": "bench.peers.pytorch",
+    "pytorch_compile": "bench.peers.pytorch_compile",
+    "onnxruntime": "bench.peers.onnx_runtime",
+    "openvino": "bench.peers.open_vino",
+    "jax": "bench.peers.jax_scan",
+    "keras": "bench.peers.keras_layers",
+    "numpy": "bench.peers.numpy_cell",
 }
+# Runs when it is asked for by name: fastrnn's own cells are the reference, nobody's peer.
+NOT_BY_DEFAULT = ("numpy",)
+# Compile every shape anew, in up to a second, so that --quick gives them the cases marked `few` ...
+FEW_IN_QUICK = ("jax", "keras")
+# ... or, at half a minute for the first one, none but the tiny ones.
+NONE_IN_QUICK = ("pytorch_compile",)
 
 
 @dataclass(frozen=True)

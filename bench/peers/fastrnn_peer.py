@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import fastrnn as fr
 from fastrnn import optimizers
+from fastrnn.layers import Noise
+from fastrnn.packed import Packed, layout_of, pack, unpack
+from fastrnn.threads import single_threaded_blas
 
-from .. import dense, recurrent
+from .. import dense, recurrent, words
 from ..cases import Case
-from . import Work
+from . import Unsupported, Work
 
 
 def start(threads: int | None) -> dict[str, Any]:
@@ -27,11 +33,84 @@ def start(threads: int | None) -> dict[str, Any]:
     }
 
 
+def peak(threads: int) -> float | None:
+    """FLOP/s of float32 multiply-adds in registers, `threads` at once; None where it has no such function."""
+    try:
+        from fastrnn.kernels import _engine
+    except ImportError:
+        return None
+    return float(_engine.fma_peak(threads=threads)) if hasattr(_engine, "fma_peak") else None
+
+
 def setup(case: Case, given: dict[str, Any]) -> Work:
-    """See `bench.peers`."""
+    """See `bench.peers`. What a version of fastrnn does not have is unsupported, so that old ones can run."""
     if case.subject == "dense":
         return _autoencoder(case, given)
+    if case.subject == "words":
+        return _words(case, given)
+    if case.subject == "stream":
+        return _stream(case, given)
+    if not case.training and hasattr(fr, "Weights"):
+        # Weights that stay as they are, prepared once, as an ONNX Runtime session has them. In training
+        # they change with every step.
+        given = {**given, "params": fr.Weights(given["params"])}
     return Work(recurrent.call(case, given), lambda: recurrent.outputs(case, given))
+
+
+def _stream(case: Case, given: dict[str, Any]) -> Work:
+    layer = fr.LSTM(case.H, return_sequences=True)
+    model = fr.Sequential([fr.Input((None, case.I)), layer], seed=0)
+    if not hasattr(model, "stream"):
+        raise Unsupported(f"fastrnn {fr.__version__} has no Sequential.stream.")
+    _load(model, [given["params"]])
+    stream = model.stream()
+    step, x = stream.step, given["x"]
+
+    def steps() -> dict[str, Any]:
+        return {"y": np.stack([np.array(step(row)) for row in x])}  # step may give the same array again
+
+    return Work(partial(step, x[0]), steps)
+
+
+def _words(case: Case, given: dict[str, Any]) -> Work:
+    layers = [fr.Bidirectional(fr.LSTM(case.H, return_sequences=True)) for _ in given["layers"]]
+    model = fr.Sequential([fr.Input((None, case.I)), *layers], seed=0)
+    _load(model, [params[d] for params in given["layers"] for d in words.DIRECTIONS])
+    x, dy = given["x"], given["dy"]
+    layout = layout_of("bench", case.B, case.T)
+
+    def infer() -> Any:
+        return model.predict(x, batch_size=case.B)
+
+    def train() -> Any:
+        # What `fit` does with a batch, without loss and optimizer.
+        with single_threaded_blas():
+            for layer in model.layers:
+                layer.clear_grads()
+            y, caches = model.run(Packed(pack(np, x, layout), layout), Noise.of(0, 0))
+            d = pack(np, dy, layout)
+            for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
+                d = layer.backward(cache, d)
+            return unpack(np, y.rows, layout), unpack(np, d, layout)
+
+    def outputs() -> dict[str, Any]:
+        if not case.training:
+            return {"y": infer()}
+        y, dx = train()
+        found = {"y": y, "dx": dx}
+        grads = iter(model.named_grads().values())
+        for number, params in enumerate(given["layers"]):
+            for direction in words.DIRECTIONS:
+                for name in params[direction]:
+                    found[words.named(number, direction, name)] = next(grads)
+        return found
+
+    return Work(train if case.training else infer, outputs)
+
+
+def _load(model: Any, params: list[dict[str, Any]]) -> None:
+    """Set the weights of recurrences in a row; `params` are in the order of their names in the model."""
+    model.set_weights([array for each in params for array in each.values()])
 
 
 def _autoencoder(case: Case, given: dict[str, Any]) -> Work:

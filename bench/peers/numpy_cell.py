@@ -12,7 +12,7 @@ import fastrnn as fr
 
 from .. import dense, recurrent
 from ..cases import Case
-from . import Work
+from . import Unsupported, Work
 
 
 def start(threads: int | None) -> dict[str, Any]:
@@ -37,5 +37,7 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
             return dense.summarize(given, losses, network.params)
 
         return Work(network.step, first_steps)
+    if case.subject not in ("recurrent", "ragged"):
+        raise Unsupported("single recurrences over whole sequences, and autoencoders.")
     fr.use_backend("reference")
     return Work(recurrent.call(case, given), lambda: recurrent.outputs(case, given))
