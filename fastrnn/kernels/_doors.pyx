@@ -332,17 +332,16 @@ def backward(int cell, params, cache, dy, dsT, int threads):
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
     g.dx, g.W_dx, g.out, g.dx_column = p.dx, p.W_dx, data(dx), 0
     cdef Py_ssize_t i, gate
-    for i in range(2):
-        g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = H, p.gates, NULL, NULL
-        for gate in range(p.gates):
-            g.matrix[i].column[gate] = gate * H
+    for i in range(2):  # gates that lie side by side are one
+        g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
+        g.matrix[i].column[0] = 0
     g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
     g.matrix[1].inputs, g.matrix[1].x = H, data(read)
     g.matrix[0].dW, g.matrix[1].dW = data(grads["W_ih"]), data(grads["W_hh"])
     if cell == GRU:  # kept: dq_n dr dz dp_n
-        g.dx_column = H
+        g.dx_column = g.matrix[0].column[0] = H
+        g.matrix[1].units, g.matrix[1].gates = H, 3
         for gate in range(3):
-            g.matrix[0].column[gate] = (gate + 1) * H
             g.matrix[1].column[gate] = (gate + 1) % 3 * H
         g.matrix[0].db, g.matrix[1].db = data(grads["b_ih"]), data(grads["b_hh"])
     else:

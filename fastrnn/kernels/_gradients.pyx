@@ -10,7 +10,8 @@ from ._engine cimport Product, flush_denormals, restore_mode
 
 cdef enum:
     DEPTH = 256       # rows that a tile of dW meets at a time: as many of x, in panels, stay in cache
-    UNITS = 128       # rows of dW a task
+    UNITS = 256       # rows of dW a task
+    WIDE = 128        # inputs from which it pays to turn dgates, so that a tile reads them along the rows
     ROWS = 96         # rows of dx a task
     GROUP = 4         # vectors a panel
 
@@ -27,7 +28,7 @@ cdef void prepare(Gradients* g) noexcept nogil:
         g.tasks += g.matrix[i].gates * pieces(g.matrix[i].units, UNITS)
         if g.matrix[i].ids == NULL:
             widest = max(widest, pieces(g.matrix[i].inputs, W) * W)
-    g.scratch_size = min(<Py_ssize_t>DEPTH, g.N) * widest * g.word + 64
+    g.scratch_size = (DEPTH * widest + (DEPTH + W) * UNITS) * g.word + 128
 
 
 cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column) noexcept nogil:
@@ -46,9 +47,11 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
     """A piece of a gate's rows of dW and db."""
     cdef Py_ssize_t begin = piece * UNITS, count = min(<Py_ssize_t>UNITS, m.units - begin), n, depth, p, v, group
     cdef Py_ssize_t first = gate * m.units + begin, column = m.column[gate] + begin, W = g.engine.lanes, I = m.inputs
+    cdef const char* dgates = <const char*>g.dgates + column * g.word
+    cdef char* turned = panels + (DEPTH * pieces(I, W) * W * g.word + 63) // 64 * 64
     cdef Product q
     if m.db != NULL:
-        g.engine.sum_rows(g.N, count, <const char*>g.dgates + column * g.word, g.ld, <char*>m.db + first * g.word)
+        g.engine.sum_rows(g.N, count, dgates, g.ld, <char*>m.db + first * g.word)
     if m.ids != NULL:
         scatter(g, m, first, count, column)
         return
@@ -66,7 +69,12 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
                 g.engine.pack(depth, min(W, I - (p * GROUP + v) * W),
                               <const char*>m.x + (n * I + (p * GROUP + v) * W) * g.word, I, 1, group,
                               panels + (p * GROUP * W * depth + v * W) * g.word)
-        q.k, q.a = depth, <const char*>g.dgates + (n * g.ld + column) * g.word
+        q.k, q.a = depth, dgates + n * g.ld * g.word
+        if I >= WIDE:
+            for v in range(pieces(depth, W)):
+                g.engine.pack(count, min(W, depth - v * W), <const char*>q.a + v * W * g.ld * g.word, 1, g.ld,
+                              DEPTH // W + 1, turned + v * W * g.word)
+            q.a, q.row, q.step = turned, DEPTH + W, 1
         q.start = q.out if n else NULL
         g.engine.product(&q)
         n += depth
