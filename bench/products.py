@@ -1,7 +1,6 @@
-"""The products of one time step: rows of h [m, H] by W_hh' [H, 4H], as BLAS has it and in panels.
+"""The products of one time step: rows of h [m, H] by W_hh' [H, 4H], by NumPy's BLAS and by the engine.
 
-``python -m bench.products`` prints GF/s of one thread in float32; `fastrnn/kernels/_blas.pxd` says why
-panels exist.
+``python -m bench.products`` prints GF/s of one thread in float32, the weights packed once.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ import time
 
 import numpy as np
 
-from fastrnn.kernels._blas import matmul
+from fastrnn.kernels._panels import multiply
 from fastrnn.threads import single_threaded_blas
 
 UNITS = (64, 128, 256, 512, 1024)
 ROWS = (1, 2, 4, 8, 16, 32)
 
 
-def rate(rows: int, units: int, panels: bool) -> float:
+def rate(rows: int, units: int, engine: bool) -> float:
     """GF/s, the best of five rounds of about 20 ms."""
     rng = np.random.default_rng(0)
     h = rng.standard_normal((rows, units)).astype(np.float32)
     W = rng.standard_normal((4 * units, units)).astype(np.float32)
+    out = np.empty((rows, 4 * units), np.float32)
     work = 2 * rows * units * 4 * units
     repeat = max(2, int(1e9 / work))
     times = []
@@ -30,14 +30,18 @@ def rate(rows: int, units: int, panels: bool) -> float:
         spent = []
         for times_over in (repeat, 2 * repeat):
             start = time.perf_counter()
-            matmul(h, W, transpose_b=True, panels=panels, repeat=times_over)
+            if engine:
+                multiply(h, W.T, repeat=times_over)
+            else:
+                for _ in range(times_over):
+                    np.matmul(h, W.T, out=out)
             spent.append(time.perf_counter() - start)
         times.append((spent[1] - spent[0]) / repeat)
     return work / min(t for t in times if t > 0) / 1e9
 
 
 def main() -> None:
-    print("GF/s, one thread, float32: as BLAS has it / in panels")
+    print("GF/s, one thread, float32: NumPy's BLAS / the engine")
     print("rows  " + "".join(f"{f'H={units}':>14}" for units in UNITS))
     with single_threaded_blas():
         for rows in ROWS:

@@ -26,7 +26,6 @@ from .layers.base import check_units
 from .model import Sequential, load_model
 from .packed import Layout, Packed, layout_of, unpack, unpack_list
 from .schedules import check_number
-from .threads import single_threaded_blas
 
 _BATCH = 128
 
@@ -96,42 +95,38 @@ class _Autoencoder:
 
     def encode(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """The codes [B, units] of x."""
-        with single_threaded_blas():
-            inputs = self.model.inputs("encode", x, lengths, mask)
-            return self.model._predict(inputs, range(self.code), _BATCH)
+        inputs = self.model.inputs("encode", x, lengths, mask)
+        return self.model._predict(inputs, range(self.code), _BATCH)
 
     def reconstruct(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """x as the decoder says it, in x's shape (a list for a list)."""
-        with single_threaded_blas():
-            inputs = self.model.inputs("reconstruct", x, lengths, mask)
-            return self.model._predict(inputs, range(len(self.model.layers)), _BATCH)
+        inputs = self.model.inputs("reconstruct", x, lengths, mask)
+        return self.model._predict(inputs, range(len(self.model.layers)), _BATCH)
 
     def _decode(self, code: Any, layout: Layout) -> Packed:
         model = self.model
         width = model.layers[self.code - 1].out_shape.width  # type: ignore[union-attr]
         check_array("decode", "code", code, "B, units", (layout.B, width), model.dtype)
         x = Packed(model.backend.asarray(code)[model.backend.asarray(layout.order)], layout, sequence=False)
-        with single_threaded_blas():
-            for layer in model.layers[self.code :]:
-                x, _ = layer.forward(x, None)
+        for layer in model.layers[self.code :]:
+            x, _ = layer.forward(x, None)
         return x
 
     def score_samples(self, x: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
         """Mean squared reconstruction error of each example, float64 [B]; padding does not count."""
         inputs = self.model.inputs("score_samples", x, lengths, mask)
         scores = np.zeros(len(inputs))
-        with single_threaded_blas():
-            for k in range(0, len(inputs), _BATCH):
-                index = np.arange(k, min(k + _BATCH, len(inputs)))
-                packed = inputs.batch(index)
-                out, _ = self.model.run(packed)
-                difference = self.model.backend.to_numpy(out.rows - packed.rows).astype(np.float64)
-                errors = (difference**2).mean(axis=1)
-                layout = packed.layout
-                if packed.sequence:
-                    sums = np.bincount(layout.sequence, errors, minlength=layout.B)
-                    errors = sums / np.maximum(layout.lengths, 1)
-                scores[index[layout.order]] = errors
+        for k in range(0, len(inputs), _BATCH):
+            index = np.arange(k, min(k + _BATCH, len(inputs)))
+            packed = inputs.batch(index)
+            out, _ = self.model.run(packed)
+            difference = self.model.backend.to_numpy(out.rows - packed.rows).astype(np.float64)
+            errors = (difference**2).mean(axis=1)
+            layout = packed.layout
+            if packed.sequence:
+                sums = np.bincount(layout.sequence, errors, minlength=layout.B)
+                errors = sums / np.maximum(layout.lengths, 1)
+            scores[index[layout.order]] = errors
         return scores
 
     def fit_threshold(self, x: Any, quantile: float = 0.99, **options: Any) -> float:

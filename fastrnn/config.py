@@ -18,7 +18,6 @@ from .threads import available_cpus, get_num_threads
 
 def config() -> dict[str, Any]:
     """Versions, processor, threads, BLAS and backends, JSON-able."""
-    import scipy.linalg.cython_blas  # the BLAS that the kernels call, so that it is listed below
     from threadpoolctl import threadpool_info
 
     backends = {}
@@ -38,19 +37,19 @@ def config() -> dict[str, Any]:
         "fastrnn": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "scipy": scipy.__version__,
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": available_cpus(),
         "threads": get_num_threads(),
         "openmp": _openmp(),
+        "simd": _simd(),
         "blas": blas,
         "backend": get_backend().name,
         "backends": backends,
         "optional": {name: importlib.util.find_spec(name) is not None for name in optional},
         "environment": {
             k: os.environ[k]
-            for k in ("FASTRNN_BACKEND", "FASTRNN_NUM_THREADS", "OMP_NUM_THREADS")
+            for k in ("FASTRNN_BACKEND", "FASTRNN_NUM_THREADS", "FASTRNN_SIMD", "OMP_NUM_THREADS")
             if k in os.environ
         },
     }
@@ -65,6 +64,15 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _simd() -> str:
+    """The level of the step engine that runs, of those that this CPU supports."""
+    try:
+        from .kernels._engine import LEVEL, supported
+    except ImportError:
+        return "none"
+    return f"{LEVEL} (of {', '.join(supported())})"
 
 
 def _openmp() -> bool:

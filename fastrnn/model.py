@@ -235,8 +235,7 @@ class Sequential:
         KeyboardInterrupt : Ctrl-C; the model is at its last whole step and `model.history` up to date
         """
         self._check_compiled("fit")
-        with single_threaded_blas():
-            return training.fit(self, x, y, **options)
+        return training.fit(self, x, y, **options)
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, lengths: Any = None,
@@ -244,11 +243,10 @@ class Sequential:
     ) -> float:  # fmt: skip
         """One step on one batch; returns the loss."""
         self._check_compiled("train_on_batch")
-        with single_threaded_blas():
-            inputs = self.inputs("train_on_batch", x, lengths, mask)
-            targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
-            with training.whole_steps():
-                return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
+        inputs = self.inputs("train_on_batch", x, lengths, mask)
+        targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
+        with training.whole_steps():
+            return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,
@@ -256,11 +254,10 @@ class Sequential:
     ) -> Any:  # fmt: skip
         """The loss, or [loss, *metrics] where there are metrics, or a dict where return_dict."""
         self._check_compiled("evaluate")
-        with single_threaded_blas():
-            inputs = self.inputs("evaluate", x, lengths, mask)
-            targets = Targets("evaluate", y, inputs, sample_weight)
-            size = check_units("evaluate", "batch_size", batch_size)
-            logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
+        inputs = self.inputs("evaluate", x, lengths, mask)
+        targets = Targets("evaluate", y, inputs, sample_weight)
+        size = check_units("evaluate", "batch_size", batch_size)
+        logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
@@ -271,10 +268,9 @@ class Sequential:
         A list comes back for ragged x where the model gives every step, else an array; padding is zero.
         Where the last layer has return_state: (y, *states).
         """
-        with single_threaded_blas():
-            inputs = self.inputs("predict", x, lengths, mask)
-            size = check_units("predict", "batch_size", batch_size)
-            return self._predict(inputs, range(len(self.layers)), size)
+        inputs = self.inputs("predict", x, lengths, mask)
+        size = check_units("predict", "batch_size", batch_size)
+        return self._predict(inputs, range(len(self.layers)), size)
 
     def _predict(self, inputs: Inputs, layers: range, batch_size: int) -> Any:
         xp = self.backend.xp

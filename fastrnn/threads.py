@@ -172,8 +172,6 @@ class _SingleThreadedBlas:
         with self.lock:
             if self.inside == 0:
                 if self.controller is None:
-                    # scipy's BLAS must be loaded before the controller looks for libraries.
-                    import scipy.linalg.cython_blas  # noqa: F401
                     from threadpoolctl import ThreadpoolController
 
                     self.controller = ThreadpoolController().select(user_api="blas")

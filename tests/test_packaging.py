@@ -67,7 +67,7 @@ def test_dependencies_are_the_four_that_were_promised() -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("this checkout is used in place, not installed")
     names = {re.split(r"[^\w-]", line)[0] for line in required if "extra ==" not in line}
-    assert names == {"numpy", "scipy", "threadpoolctl", "safetensors"}
+    assert names == {"numpy", "threadpoolctl", "safetensors"}
     extras = set(metadata.metadata("fastrnn").get_all("Provides-Extra") or [])
     promised = "demo plot progress sklearn onnx keras cuda12 cuda13 mpi bench test dev"
     assert extras == set(promised.split())

@@ -42,7 +42,7 @@ def test_the_kernel_is_the_array_code(size: Any, dtype: Any, weighted: bool) -> 
     wanted = ARRAYS.run(FORMULA, "backward", *given)
     assert value == pytest.approx(wanted[0], rel=1e-6 if dtype == np.float32 else 1e-14)
     np.testing.assert_array_equal(best, wanted[1])
-    tolerance = 2e-6 if dtype == np.float32 else 1e-14
+    tolerance = 1e-5 if dtype == np.float32 else 1e-14  # one chain of 12000 terms rounds more than a tree
     for got, want in ((dx, wanted[2]), *((grads[k], wanted[3][k]) for k in "Wb")):
         assert got.dtype == want.dtype == dtype and got.shape == want.shape
         np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * np.abs(want).max(initial=0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy
 import threadpoolctl
 
 import fastrnn as fr
@@ -23,7 +22,7 @@ def start(threads: int | None) -> dict[str, Any]:
     pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
     names = {f"{p['internal_api']} {p['version']} ({p.get('architecture', '?')})" for p in pools}
     used = max((pool["num_threads"] for pool in pools), default=1)
-    versions = {"numpy": np.__version__, "scipy": scipy.__version__}
+    versions = {"numpy": np.__version__}
     return {"threads": used, "versions": {**versions, "BLAS": ", ".join(sorted(names))}}
 
 

@@ -44,9 +44,9 @@ class Backend:
         """Run `formula.forward` or `formula.backward`: array code, or the kernel of the same name."""
         kernel = self.kernels.get(formula.name)
         if kernel is None:
-            return getattr(formula, direction)(self.xp, *args)
-        with single_threaded_blas():
-            return getattr(kernel, direction)(*args, threads=get_num_threads(threads))
+            with single_threaded_blas():
+                return getattr(formula, direction)(self.xp, *args)
+        return getattr(kernel, direction)(*args, threads=get_num_threads(threads))
 
     def asarray(self, array: Any) -> Any:
         """`array` where this backend computes; a copy only where it has to move."""

@@ -334,7 +334,7 @@ def backward(int cell, params, cache, dy, dsT, int threads):
     cdef Py_ssize_t i, gate
     for i in range(2):  # gates that lie side by side are one
         g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
-        g.matrix[i].column[0] = 0
+        g.matrix[i].column[0], g.matrix[i].adds = 0, False
     g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
     g.matrix[1].inputs, g.matrix[1].x = H, data(read)
     g.matrix[0].dW, g.matrix[1].dW = data(grads["W_ih"]), data(grads["W_hh"])

@@ -15,6 +15,7 @@ cdef struct Matrix:
     const int64_t* ids      # one-hot rows
     void* dW
     void* db                # NULL: not wanted
+    bint adds               # add to what dW holds (db is always set)
 
 
 cdef struct Gradients:
@@ -32,5 +33,11 @@ cdef struct Gradients:
     char* scratch
 
 
+cdef enum:
+    UNITS = 256  # rows of dW a task
+
+
 cdef void prepare(Gradients* g) noexcept nogil
+# Piece `piece` of a gate's rows of dW and db, UNITS at a time; panels is scratch of a thread.
+cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize_t piece, char* panels) noexcept nogil
 cdef void collect(Gradients* g, int threads) noexcept nogil

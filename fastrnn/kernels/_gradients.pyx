@@ -10,7 +10,6 @@ from ._engine cimport Product, flush_denormals, restore_mode
 
 cdef enum:
     DEPTH = 256       # rows that a tile of dW meets at a time: as many of x, in panels, stay in cache
-    UNITS = 256       # rows of dW a task
     WIDE = 128        # inputs from which it pays to turn dgates, so that a tile reads them along the rows
     ROWS = 96         # rows of dx a task
     GROUP = 4         # vectors a panel
@@ -34,7 +33,8 @@ cdef void prepare(Gradients* g) noexcept nogil:
 cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column) noexcept nogil:
     """Rows first .. of dW where x is one-hot."""
     cdef Py_ssize_t n, u, I = m.inputs
-    memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
+    if not m.adds:
+        memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
     for n in range(g.N):
         for u in range(count):
             if g.word == 4:
@@ -55,7 +55,7 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
     if m.ids != NULL:
         scatter(g, m, first, count, column)
         return
-    if g.N == 0:
+    if g.N == 0 and not m.adds:
         memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
     q.m, q.n, q.group, q.vectors, q.first = count, I, GROUP, pieces(I, W), 0
     q.last, q.row, q.step, q.activation = pieces(q.vectors, GROUP), 1, g.ld, 0
@@ -75,7 +75,7 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
                 g.engine.pack(count, min(W, depth - v * W), <const char*>q.a + v * W * g.ld * g.word, 1, g.ld,
                               DEPTH // W + 1, turned + v * W * g.word)
             q.a, q.row, q.step = turned, DEPTH + W, 1
-        q.start = q.out if n else NULL
+        q.start = q.out if n or m.adds else NULL
         g.engine.product(&q)
         n += depth
 

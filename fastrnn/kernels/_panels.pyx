@@ -11,7 +11,7 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH, Engine, engine
+from ._engine cimport GRU, LSTM, Engine, Product, engine
 
 cnp.import_array()
 
@@ -135,3 +135,30 @@ cdef class Panels:
         give_back(*self.arrays)
         self.arrays = []
         self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL
+
+
+def multiply(a, b, start=None, int activation=0, Py_ssize_t repeat=1):
+    """f(start + a b) for a [m, k], b [k, n] with any strides and start [n] or [m, n], as the kernels compute it.
+
+    Exists so that tests can hold the engine to NumPy and `bench.products` can time it: b is packed once, the product
+    is computed `repeat` times.
+    """
+    cdef const Engine* e = engine(a.dtype == np.float64)
+    cdef Py_ssize_t word = a.itemsize
+    cdef Shape s = shape_of(e, b.shape[0], b.shape[1], 1, False)
+    cdef Product q
+    panels = borrow((max(s.size, 1),), a.dtype)
+    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    pack(e, &s, cnp.PyArray_DATA(<cnp.ndarray>b), b.strides[0] // word, b.strides[1] // word, word, 0, s.panels,
+         cnp.PyArray_DATA(<cnp.ndarray>panels))
+    q.m, q.k, q.n, q.group, q.vectors = a.shape[0], a.shape[1], b.shape[1], s.group, s.vectors
+    q.first, q.last, q.activation = 0, s.panels, activation
+    q.a, q.row, q.step = cnp.PyArray_DATA(<cnp.ndarray>a), a.strides[0] // word, a.strides[1] // word
+    q.b, q.out, q.out_row = cnp.PyArray_DATA(<cnp.ndarray>panels), cnp.PyArray_DATA(<cnp.ndarray>out), b.shape[1]
+    q.start, q.start_row = NULL, 0
+    if start is not None:
+        q.start = cnp.PyArray_DATA(<cnp.ndarray>start)
+        q.start_row = b.shape[1] if start.ndim == 2 else 0
+    for _ in range(repeat):
+        e.product(&q)
+    return out

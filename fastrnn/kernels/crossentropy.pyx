@@ -10,20 +10,20 @@ The logits [N, V] never exist.  Rows go through in chunks, cut by shapes alone, 
 No two threads ever add into the same number, and chunks follow one another, so every sum has a fixed order.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY, NAN, exp, log
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import numpy as np
 
-from ._blas import check_sizes
 from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._blas cimport gemm, real
-from ._engine cimport flush_denormals, restore_mode
+from ._engine cimport Engine, Product, engine, flush_denormals, real, restore_mode
+from ._gradients cimport UNITS, Gradients, prepare, weights
+from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
 
@@ -65,27 +65,21 @@ cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
     return (size + piece - 1) // piece
 
 
-cdef inline void product(
-    bint transpose_a, bint transpose_b, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
-    const real* a, Py_ssize_t lda, const real* b, Py_ssize_t ldb, real beta, real* c, Py_ssize_t ldc,
-) noexcept nogil:
-    """The one place that multiplies: C [m, n] = op(A) op(B) + beta C."""
-    gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc)
-
-
 cdef void project_tile(
-    Py_ssize_t task, const Size* size, const real* x, const real* W, const real* b, const int64_t* target,
-    real* a, Tile* tiles, double* picked,
+    Py_ssize_t task, const Size* size, const Engine* e, const Shape* shape, const void* panels, const real* x,
+    const real* b, const int64_t* target, real* a, Tile* tiles, double* picked,
 ) noexcept nogil:
     """Exponentials of a tile; `picked` gets the logits of the targets in it."""
     cdef Py_ssize_t groups = pieces(size.rows, PROJECT_ROWS), t = task // groups, v = t * CLASSES, r
     cdef Py_ssize_t first = task % groups * PROJECT_ROWS, end = min(first + PROJECT_ROWS, size.rows)
-    cdef Py_ssize_t count = min(<Py_ssize_t>CLASSES, size.classes - v)
+    cdef Py_ssize_t count = min(<Py_ssize_t>CLASSES, size.classes - v), width = shape.group * e.lanes
     cdef Tile* tile
-    for r in range(first, end):
-        memcpy(a + r * size.ld + v, b + v, count * sizeof(real))
-    product(False, True, end - first, count, size.inputs, x + first * size.inputs, size.inputs,
-            W + v * size.inputs, size.inputs, <real>1, a + first * size.ld + v, size.ld)
+    cdef Product q
+    q.m, q.k, q.n, q.group, q.vectors = end - first, size.inputs, size.classes, shape.group, shape.vectors
+    q.first, q.last = v // width, min(shape.panels, (v + CLASSES) // width)
+    q.a, q.row, q.step, q.b, q.start, q.start_row = x + first * size.inputs, size.inputs, 1, panels, b, 0
+    q.out, q.out_row, q.activation = a + first * size.ld, size.ld, 0
+    e.product(&q)
     for r in range(first, end):
         if v <= target[r] < v + count:
             picked[r] = a[r * size.ld + target[r]]
@@ -126,20 +120,24 @@ cdef void finish_row(
 
 
 cdef void collect_tile(
-    Py_ssize_t task, bint first_chunk, const Size* size, const real* x, const real* W, const real* da,
-    real* dx, real* dW, real* db,
+    Py_ssize_t task, bint first_chunk, const Size* size, const Gradients* g, real* db, char* scratch,
 ) noexcept nogil:
     """Some rows of dx, or what the chunk adds to some rows of dW and db."""
     cdef Py_ssize_t groups = pieces(size.rows, COLLECT_ROWS), first, count, r
+    cdef const real* da = <const real*>g.dgates
+    cdef Product q
     if task < groups:
         first = task * COLLECT_ROWS
-        product(False, False, min(<Py_ssize_t>COLLECT_ROWS, size.rows - first), size.inputs, size.classes,
-                da + first * size.ld, size.ld, W, size.inputs, <real>0, dx + first * size.inputs, size.inputs)
+        q.m, q.k, q.n = min(<Py_ssize_t>COLLECT_ROWS, size.rows - first), size.classes, size.inputs
+        q.group, q.vectors, q.first, q.last = g.dx.group, g.dx.vectors, 0, g.dx.panels
+        q.a, q.row, q.step, q.b = da + first * size.ld, size.ld, 1, g.W_dx
+        q.start, q.start_row, q.activation = NULL, 0, 0
+        q.out, q.out_row = <real*>g.out + first * size.inputs, size.inputs
+        g.engine.product(&q)
         return
-    first = (task - groups) * CLASSES
-    count = min(<Py_ssize_t>CLASSES, size.classes - first)
-    product(True, False, count, size.inputs, size.rows, da + first, size.ld, x, size.inputs,
-            <real>0 if first_chunk else <real>1, dW + first * size.inputs, size.inputs)
+    weights(g, &g.matrix[0], 0, task - groups, scratch)
+    first = (task - groups) * UNITS
+    count = min(<Py_ssize_t>UNITS, size.classes - first)
     if first_chunk:
         memset(db + first, 0, count * sizeof(real))
     for r in range(size.rows):
@@ -150,26 +148,28 @@ cdef void collect_tile(
 
 
 cdef void run_chunk(
-    bint first_chunk, const Size* size, const real* x, const real* W, const real* b, const int64_t* target,
-    const real* scale, real* a, Tile* tiles, double* losses, int64_t* best, real* dx, real* dW, real* db,
-    int threads,
+    bint first_chunk, const Size* size, Gradients* g, const Shape* shape, const void* panels, const real* x,
+    const real* b, const int64_t* target, const real* scale, real* a, Tile* tiles, double* losses,
+    int64_t* best, real* db, int threads,
 ) noexcept nogil:
     """The three phases; without `scale` the first two.  `losses` carries the targets' logits between them."""
     cdef Py_ssize_t task, r
     cdef Py_ssize_t projections = pieces(size.rows, PROJECT_ROWS) * size.tiles
-    cdef Py_ssize_t collections = pieces(size.rows, COLLECT_ROWS) + size.tiles if scale != NULL else 0
+    cdef Py_ssize_t collections = 0
     cdef unsigned long mode = 0
+    if scale != NULL:
+        collections = pieces(size.rows, COLLECT_ROWS) + pieces(size.classes, UNITS)
     for r in range(size.rows):
         losses[r] = NAN  # what stays where a target is no class
     with parallel(num_threads=threads):
         mode = flush_denormals()
         for task in prange(projections, schedule="dynamic", chunksize=1):
-            project_tile(task, size, x, W, b, target, a, tiles, losses)
+            project_tile(task, size, g.engine, shape, panels, x, b, target, a, tiles, losses)
         for r in prange(size.rows, schedule="static"):
             finish_row(size, target[r], scale + r if scale != NULL else NULL, a + r * size.ld,
                        tiles + r * size.tiles, losses[r], losses + r, best + r)
         for task in prange(collections, schedule="dynamic", chunksize=1):
-            collect_tile(task, first_chunk, size, x, W, a, dx, dW, db)
+            collect_tile(task, first_chunk, size, g, db, g.scratch + threadid() * g.scratch_size)
         restore_mode(mode)
 
 
@@ -180,11 +180,15 @@ cdef void run(
     """All chunks; `kind` only says which type it is."""
     cdef Py_ssize_t N = x_rows.shape[0], V = W_array.shape[0], H = W_array.shape[1], first = 0
     cdef Py_ssize_t chunks = pieces(N, max(<Py_ssize_t>COLLECT_ROWS, CHUNK // V)), most = pieces(N, chunks)
+    cdef const Engine* e = engine(sizeof(real) == 8)
+    cdef Shape shape = shape_of(e, H, V, 1, False)
+    cdef Gradients g
     cdef Size size
     cdef int workers = 1 if N * V * H < FEW_MULTIPLY_ADDS else threads
     size.inputs, size.classes, size.ld, size.tiles = H, V, V + PAD, pieces(V, CLASSES)
     logits = borrow((most, size.ld), W_array.dtype)
     table = borrow((most * size.tiles * sizeof(Tile),), np.uint8)
+    forward = borrow((shape.size,), W_array.dtype)
     cdef const real* x = <const real*>data(x_rows)
     cdef const real* W = <const real*>data(W_array)
     cdef const real* b = <const real*>data(b_array)
@@ -195,16 +199,30 @@ cdef void run(
     cdef double* losses = <double*>data(losses_rows)
     cdef int64_t* best = <int64_t*>data(best_rows)
     cdef real* dx = <real*>data(dx_rows)
-    cdef real* dW = <real*>data(dW_array)
     cdef real* db = <real*>data(db_array)
+    cdef void* panels = data(forward)
+    g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, sizeof(real), most, size.ld, a, 1
+    g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = H, V, 1, 0
+    g.matrix[0].ids, g.matrix[0].db, g.matrix[0].dW = NULL, NULL, data(dW_array)
+    g.dx, g.dx_column, g.out, g.scratch = shape_of(e, V, H, 1, False), 0, NULL, NULL
+    prepare(&g)
+    work = backward = None
+    if scale != NULL:
+        work = borrow((workers * g.scratch_size,), np.uint8)
+        backward = borrow((g.dx.size,), W_array.dtype)
+        g.scratch = <char*>data(work)
+    g.W_dx = data(backward)
     with nogil:
+        pack_all(e, &shape, W, 1, H, sizeof(real), workers, panels)
+        if scale != NULL:
+            pack_all(e, &g.dx, W, H, 1, sizeof(real), workers, <void*>g.W_dx)
         while first < N:
-            size.rows = min(most, N - first)
-            run_chunk(first == 0, &size, x + first * H, W, b, target + first,
-                      scale + first if scale != NULL else NULL, a, tiles, losses + first, best + first,
-                      dx + first * H if dx != NULL else NULL, dW, db, workers)
+            size.rows = g.N = min(most, N - first)
+            g.matrix[0].x, g.matrix[0].adds, g.out = x + first * H, first > 0, dx + first * H
+            run_chunk(first == 0, &size, &g, &shape, panels, x + first * H, b, target + first,
+                      scale + first if scale != NULL else NULL, a, tiles, losses + first, best + first, db, workers)
             first += size.rows
-    give_back(logits, table)
+    give_back(logits, table, forward, work, backward)
 
 
 def compute(params, rows, target, weights, gradients, threads):
@@ -213,7 +231,6 @@ def compute(params, rows, target, weights, gradients, threads):
     W, b = np.ascontiguousarray(params["W"]), np.ascontiguousarray(params["b"])
     ids = np.ascontiguousarray(target.reshape(-1), np.int64)
     N = len(x)
-    check_sizes("crossentropy", N, *W.shape)
     losses, best = np.empty(N), np.empty(N, np.int64)
     scale = dx = dW = db = None
     if gradients:
