@@ -64,14 +64,10 @@ def _forward(
     reverse: bool, training: bool, time_major: bool, threads: int | None,
 ) -> Any:  # fmt: skip
     backend = get_backend()
-    if lengths is None and mask is None and not reverse and not training:
-        plain = getattr(backend.kernels.get(cell.name), "plain", None)
-        if plain is not None:
-            if threads is not None:
-                get_num_threads(threads)  # raises where it is no number of threads
-            found = plain(x, params, state, time_major, threads, get_num_threads)
-            if found is not None:
-                return found
+    if lengths is None and mask is None and not reverse:
+        found = _plain(cell, function, backend, x, params, state, training, time_major, threads)
+        if found is not None:
+            return found
     xp = backend.xp
     _check_params(function, cell, params)
     H, inputs = params["W_hh"].shape[1], params["W_ih"].shape[1]
@@ -104,6 +100,32 @@ def _forward(
     return y, sT if len(cell.states) > 1 else sT[0], cache
 
 
+def _plain(
+    cell: Cell, function: str, backend: Backend, x: Array, params: Params, state: Any, training: bool,
+    time_major: bool, threads: int | None,
+) -> Any:  # fmt: skip
+    """The short way, for arrays that a kernel takes as they lie; None where one is not like that."""
+    plain = getattr(backend.kernels.get(cell.name), "plain", None)
+    if plain is None:
+        return None
+    if threads is not None:
+        get_num_threads(threads)  # raises where it is no number of threads
+    if not training:
+        return plain(x, params, state, time_major, time_major, False, threads, get_num_threads)
+    rows = x
+    if not time_major and getattr(x, "ndim", 0) == 3:
+        rows = backend.xp.ascontiguousarray(x.swapaxes(0, 1))
+    found = plain(rows, params, state, True, time_major, True, threads, get_num_threads)
+    if found is None:
+        return None
+    y, sT, content = found
+    T, B, inputs = rows.shape
+    layout = Layout.plain(B, T)
+    packed = Packed(rows.reshape(T * B, inputs), layout)
+    call = _Call(function, backend, cell, params, layout, False, time_major, threads, y.shape, (packed, content))
+    return y, sT, Cache(call)
+
+
 def _backward(function: str, dy: Any, cache: Any, dstate: Any) -> Any:
     if not isinstance(cache, Cache) or not isinstance(cache.content, (_Call, type(None))):
         advice = f"Pass training=True to {function.replace('backward', 'forward')} to get one."
@@ -127,17 +149,24 @@ def _backward(function: str, dy: Any, cache: Any, dstate: Any) -> Any:
             if d is not None:
                 check_array(function, f"dstate d{name}", d, "B, H", (layout.B, H), dtype)
     cache.take()
-    order, back = xp.asarray(layout.order), xp.asarray(layout.inverse_order)
     flip = xp.asarray(layout.reversal) if call.reverse else None
-    dsT = None if grads is None else tuple(None if d is None else d[order] for d in grads)
+    dsT = grads
+    if grads is not None and not layout.is_plain:
+        order = xp.asarray(layout.order)
+        dsT = tuple(None if d is None else d[order] for d in grads)
     rows = None if dy is None else pack(xp, dy, layout, call.time_major)
     if rows is not None and call.reverse:
         rows = rows[flip]
     dx, ds0, dparams = call.backend.run(
         cell, "backward", call.params, call.content, rows, dsT, threads=call.threads
     )
-    dx = unpack(xp, dx[flip] if call.reverse else dx, layout, call.time_major)
-    ds0 = tuple(d[back] for d in ds0)
+    if layout.is_plain and call.time_major and not call.reverse:
+        dx = dx.reshape((layout.T, layout.B, dx.shape[1]))  # already where it belongs, and the caller's own
+    else:
+        dx = unpack(xp, dx[flip] if call.reverse else dx, layout, call.time_major)
+    if not layout.is_plain:
+        back = xp.asarray(layout.inverse_order)
+        ds0 = tuple(d[back] for d in ds0)
     return dx, ds0 if len(cell.states) > 1 else ds0[0], dparams
 
 

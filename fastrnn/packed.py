@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Layout:
     times: np.ndarray | None = None
 
     @classmethod
+    @lru_cache(maxsize=16)
     def plain(cls, batch: int, span: int) -> Layout:
         """Every sequence has `span` steps."""
         return cls(np.full(span if batch else 0, batch, np.int64), np.arange(batch), span)

@@ -145,8 +145,15 @@ cdef bint fits(int cell, dict params, int kind):
     return H > 0
 
 
-def plain(int cell, x, params, state, bint time_major, threads, count):
-    """Inference of arrays as they lie, without a layout: (y, state, None), or None where an argument is not that plain.
+cdef inline void set_or_zero(char* out, const void* values, Py_ssize_t size) noexcept:
+    if values != NULL:
+        memcpy(out, values, size)
+    else:
+        memset(out, 0, size)
+
+
+def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint training, threads, count):
+    """Arrays as they lie, without a layout: (y, state, what backward needs), or None where an argument is not that plain.
 
     It checks what it needs and explains nothing: whoever gets None takes the long way, which does.  How many threads
     there are is asked, count(threads), only where more than one would help.
@@ -195,43 +202,49 @@ def plain(int cell, x, params, state, bint time_major, threads, count):
     c.cell = cell
     c.x = data(x)
     if not time_major:
-        c.at_x.along_t = c.at_y.along_t = 1
-        c.at_x.along_b = c.at_y.along_b = T
+        c.at_x.along_t, c.at_x.along_b = 1, T
+    if not y_time_major:
+        c.at_y.along_t, c.at_y.along_b = 1, T
     cdef int team = 1
     if work_of(&c) >= FEW_MULTIPLY_ADDS:
         team = plan(&c, c.hh.panels, count(threads))
     p.forward_panels(False, team)
     c.W_hh, c.W_ih, c.bias, c.bias_n = p.W_hh, p.W_ih, p.bias, p.bias_n
-    shape[0], shape[1], shape[2] = (T if time_major else B), (B if time_major else T), H
+    shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), H
     y = cnp.PyArray_EMPTY(3, shape, kind, 0)
     shape[0], shape[1] = B, H
     last = cnp.PyArray_EMPTY(2, shape, kind, 0)
     c.y = <char*>data(y)
     size = B * H * c.word
-    states = None
-    if cell == LSTM:
-        states = cnp.PyArray_EMPTY(2, shape, kind, 0)
-        c.c = <char*>data(states)
-        if c0 != NULL:
-            memcpy(c.c, c0, size)
-        else:
-            memset(c.c, 0, size)
+    states = cnp.PyArray_EMPTY(2, shape, kind, 0) if cell == LSTM else None
     measure(&c)
     cdef char* start
-    owner = room_of(2 * size + 64 + team * c.scratch_size, &start)
-    c.h = start
-    c.scratch = start + (2 * size + 63) // 64 * 64
-    if h0 != NULL:
-        memcpy(c.h, h0, size)
+    cdef Py_ssize_t end = (T & 1) * size  # where the last state will be
+    h = histories = gates = None
+    if training:
+        dtype = np.float64 if p.wide else np.float32
+        end = T * B * H * c.word
+        h = borrow((B + T * B, H), dtype)
+        histories = borrow((B + T * B, H), dtype) if cell == LSTM else None
+        gates = borrow((T * B, 4 * H), dtype) if p.gates > 1 else None
+        owner = room_of(team * c.scratch_size, &start)
+        c.training, c.h, c.c, c.kept, c.scratch = True, <char*>data(h), <char*>data(histories), <char*>data(gates), start
     else:
-        memset(c.h, 0, size)
+        owner = room_of(2 * size + 64 + team * c.scratch_size, &start)
+        c.h, c.c, c.scratch = start, <char*>data(states), start + (2 * size + 63) // 64 * 64
+    set_or_zero(c.h, h0, size)
+    if cell == LSTM:
+        set_or_zero(c.c, c0, size)
     run_forward(&c, team)
-    memcpy(data(last), c.h + (T & 1) * size, size)
+    memcpy(data(last), c.h + end, size)
+    if training and cell == LSTM:
+        memcpy(data(states), c.c + end, size)
     if type(owner) is not bytes:
         give_back(owner)
-    if kept is None:
+    if kept is None and not training:
         p.give_back()
-    return y, (last if cell != LSTM else (last, states)), None
+    found = last if cell != LSTM else (last, states)
+    return y, found, (h, histories, gates, None, p, True) if training else None
 
 
 def forward(int cell, params, x, s0, training, h_mask, int threads):
@@ -284,7 +297,7 @@ def forward(int cell, params, x, s0, training, h_mask, int threads):
     if training:
         final = layout.final
         sT = (h[final],) if cell != LSTM else (h[final], states[final])
-        return y, sT, (x, h, states, kept, mask, p)
+        return y, sT, (x, (h, states, kept, mask, p, False))
     last = h[layout.lengths & 1, np.arange(B)]
     give_back(h)
     return y, (last,) if cell != LSTM else (last, states), None
@@ -292,7 +305,7 @@ def forward(int cell, params, x, s0, training, h_mask, int threads):
 
 def backward(int cell, params, cache, dy, dsT, int threads):
     """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
-    x, h, states, kept, mask, panels = cache
+    x, (h, states, kept, mask, panels, ours) = cache
     cdef Panels p = panels
     layout = x.layout
     cdef Call c
@@ -357,7 +370,9 @@ def backward(int cell, params, cache, dy, dsT, int threads):
             with parallel(num_threads=team):
                 backward_share(&c, threadid(), omp_get_num_threads())
         collect(&g, collectors)
-    give_back(work, kept, states, *([] if read.base is h else [read]))
+    if N != B * layout.T or mask is not None:
+        give_back(read)
+    give_back(work, kept, states, h if ours else None)
     if type(params) is dict:
         p.give_back()
     return dx, tuple(ds), grads

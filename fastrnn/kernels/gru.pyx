@@ -18,9 +18,9 @@ def backward(params, cache, dy, dsT, *, int threads):
     return _backward(GRU, params, cache, dy, dsT, threads)
 
 
-def plain(x, params, state, time_major, threads, count):
+def plain(x, params, state, time_major, y_time_major, training, threads, count):
     """See `fastrnn.kernels._doors.plain`."""
-    return _plain(GRU, x, params, state, time_major, threads, count)
+    return _plain(GRU, x, params, state, time_major, y_time_major, training, threads, count)
 
 
 def steps(params, batch, ids, threads):

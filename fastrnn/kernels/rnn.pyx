@@ -18,9 +18,9 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
     return _backward(RNN_RELU if relu else RNN_TANH, params, cache, dy, dsT, threads)
 
 
-def plain(bint relu, x, params, state, time_major, threads, count):
+def plain(bint relu, x, params, state, time_major, y_time_major, training, threads, count):
     """See `fastrnn.kernels._doors.plain`."""
-    return _plain(RNN_RELU if relu else RNN_TANH, x, params, state, time_major, threads, count)
+    return _plain(RNN_RELU if relu else RNN_TANH, x, params, state, time_major, y_time_major, training, threads, count)
 
 
 def steps(bint relu, params, batch, ids, threads):
