@@ -163,18 +163,18 @@ class Inputs:
             if not chosen:
                 features = (0, *self.shape.features)
                 dtype = np.int64 if self.ids else self.dtype
-                return Packed(self.backend.asarray(np.zeros(features, dtype)), Layout.plain(0, 0))
+                return Packed(self.backend.asarray(np.zeros(features, dtype)), Layout.plain(0, 0), gradient=False)
             rows, layout = pack_list(chosen)
-            return Packed(self.backend.asarray(rows), layout)
+            return Packed(self.backend.asarray(rows), layout, gradient=False)
         x = self.x[self.backend.asarray(index)]
         if not self.shape.sequence:
-            return Packed(x, Layout.plain(len(index), 1), sequence=False)
+            return Packed(x, Layout.plain(len(index), 1), sequence=False, gradient=False)
         layout = layout_of(
             self.owner, len(index), x.shape[1],
             None if self.given_lengths is None else self.given_lengths[index],
             None if self.mask is None else self.mask[index],
         )  # fmt: skip
-        return Packed(pack(self.backend.xp, x, layout), layout)
+        return Packed(pack(self.backend.xp, x, layout), layout, gradient=False)
 
 
 class Targets:

@@ -179,6 +179,7 @@ class Packed:
     sequence : whether rows are time steps (True) or one vector per sequence
     depth : the width of one-hot rows given as ids, else None
     states : the final states [B, H] in the caller's order, where a layer returns them
+    gradient : whether anybody wants the gradient of the rows: not of a model's input
     """
 
     rows: Any
@@ -186,10 +187,11 @@ class Packed:
     sequence: bool = True
     depth: int | None = None
     states: tuple[Any, ...] | None = None
+    gradient: bool = True
 
     def with_rows(self, rows: Any) -> Packed:
         """The same layout with other, materialised rows."""
-        return replace(self, rows=rows, depth=None, states=None)
+        return Packed(rows, self.layout, self.sequence)
 
     def reverse(self, xp: Any) -> Packed:
         """Every sequence from its last step to its first."""

@@ -33,7 +33,8 @@ class Cell:
         s0, sT are tuples of [B, H] in packed order; cache is None unless training.
         h_mask [B, H] or None multiplies the state on its way into the recurrent product.
     backward : (xp, params, cache, dy, dsT) -> (dx, ds0, dparams).
-        dy [N, H] or None; dsT a tuple of [B, H] or None.  dx is None for one-hot input.
+        dy [N, H] or None; dsT a tuple of [B, H] or None.  dx is None for one-hot input, or where
+        x.gradient is False.
     """
 
     name: str
@@ -93,12 +94,12 @@ def recurrent_input(xp: Any, h: Any, layout: Any, h_mask: Any) -> Any:
 
 
 def collect_input(xp: Any, x: Any, W_ih: Any, dgates: Any) -> tuple[Any, Any]:
-    """The gradients of `project`: dx [N, I] (None where x is one-hot) and dW_ih [G, I]."""
+    """The gradients of `project`: dx [N, I] (None where x is one-hot or nobody wants it) and dW_ih [G, I]."""
     if x.depth is not None:
         dW_ih = xp.zeros_like(W_ih)
         xp.add.at(dW_ih.T, xp.asarray(x.rows), dgates)
         return None, dW_ih
-    return dgates @ W_ih, dgates.T @ x.rows
+    return dgates @ W_ih if x.gradient else None, dgates.T @ x.rows
 
 
 def state_gradients(xp: Any, dsT: Any, like: tuple[Any, ...]) -> list[Any]:

@@ -330,7 +330,7 @@ def backward(int cell, params, cache, dy, dsT, int threads):
     c.mask, c.h, c.c, c.kept, c.dy = data(mask), <char*>data(h), <char*>data(states), <char*>data(kept), data(dy)
     c.dh, c.dc = <char*>data(ds[0]), <char*>data(ds[1] if cell == LSTM else None)
     cdef int team = plan(&c, c.chain.panels, threads)
-    p.backward_panels(rows is not None, team)
+    p.backward_panels(rows is not None and x.gradient, team)
     c.W_chain = p.W_chain
     c.scratch_size = (B * H * c.word if mask is not None else 0) // 64 * 64 + 64
     # What the recurrent product of each row read: the history, but for the rows that moved.
@@ -340,7 +340,7 @@ def backward(int cell, params, cache, dy, dsT, int threads):
         np.take(h, layout.before, axis=0, out=read, mode="clip")  # "raise" would take a copy of `out` first
         if mask is not None:
             read *= mask[layout.sequence]
-    dx = None if rows is None else np.empty((N, I), dtype)
+    dx = np.empty((N, I), dtype) if rows is not None and x.gradient else None
     grads = {name: np.empty(params[name].shape, dtype) for name in NAMES[cell]}
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
     g.dx, g.W_dx, g.out, g.dx_column = p.dx, p.W_dx, data(dx), 0

@@ -34,7 +34,7 @@ cdef struct Gradients:
 
 
 cdef enum:
-    UNITS = 256  # rows of dW a task
+    UNITS = 128  # rows of dW a task
 
 
 cdef void prepare(Gradients* g) noexcept nogil

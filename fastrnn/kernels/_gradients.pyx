@@ -11,7 +11,7 @@ from ._engine cimport Product, flush_denormals, restore_mode
 cdef enum:
     DEPTH = 256       # rows that a tile of dW meets at a time: as many of x, in panels, stay in cache
     WIDE = 128        # inputs from which it pays to turn dgates, so that a tile reads them along the rows
-    ROWS = 96         # rows of dx a task
+    ROWS = 48         # rows of dx a task
     GROUP = 4         # vectors a panel
 
 

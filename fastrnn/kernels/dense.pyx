@@ -112,7 +112,7 @@ def backward(params, x, activation, y, dy, *, int threads):
         ids = np.ascontiguousarray(x.rows, np.int64)
     else:
         rows = np.ascontiguousarray(x.rows)
-        dx = np.empty((N, I), W.dtype)
+        dx = np.empty((N, I), W.dtype) if x.gradient else None
     da = dy
     if code != LINEAR:
         da = borrow((N, U), W.dtype)

@@ -105,7 +105,7 @@ class Bidirectional(Layer):
             db = db[flip]
         dx = self.forward_layer.backward(one_cache, da)
         back = self.backward_layer.backward(two_cache, db)
-        return None if dx is None else dx + back[flip]
+        return None if dx is None or back is None else dx + back[flip]
 
     def config(self) -> dict[str, Any]:
         inner = {"class": type(self.forward_layer).__name__, "config": self.forward_layer.config()}

@@ -29,13 +29,13 @@ def forward(xp: Any, params: dict[str, Any], x: Packed, activation: str) -> Any:
 
 
 def backward(xp: Any, params: dict[str, Any], x: Packed, activation: str, y: Any, dy: Any) -> Any:
-    """(dx [N, I] or None for one-hot rows, {"W": dW, "b": db})."""
+    """(dx [N, I], None for one-hot rows or where nobody wants it, {"W": dW, "b": db})."""
     da = FUNCTIONS[activation][1](xp, y, dy)
     if x.depth is not None:
         dW = xp.zeros_like(params["W"])
         xp.add.at(dW.T, xp.asarray(x.rows), da)
         return None, {"W": dW, "b": da.sum(axis=0)}
-    return da @ params["W"], {"W": da.T @ x.rows, "b": da.sum(axis=0)}
+    return da @ params["W"] if x.gradient else None, {"W": da.T @ x.rows, "b": da.sum(axis=0)}
 
 
 FORMULA = SimpleNamespace(name="dense", forward=forward, backward=backward)
@@ -84,7 +84,7 @@ class Dense(Layer):
 
     def forward(self, x: Packed, noise: Noise | None, logits: bool = False) -> tuple[Packed, Any]:
         activation = "linear" if logits else self.activation
-        flat = x if x.depth is not None else x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
+        flat = x if x.depth is not None or x.rows.ndim == 2 else x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
         inside = activation if activation in _IN_KERNEL else "linear"
         y = self.backend.run(FORMULA, "forward", self.params, flat, inside)
         if inside != activation:

@@ -1,9 +1,10 @@
 /* tanh, sigmoid and relu of one vector.  NaN passes, magnitudes never exceed 1.
  *
  * float tanh: an odd rational of degree 9 over 8, fitted to the smallest relative error on [0, 9] (2e-8); beyond 9
- * it stays within an ulp of 1.  Everything else stands on exp(x) = 2^k exp(r), |r| <= ln(2) / 2 (Cody and Waite 1980): a
- * fitted polynomial of degree 6 (3e-9) in float, Taylor's of degree 13 (1e-17) in double.
- * sigmoid(x) = 1 / (1 + exp(-x)) is good to a few ulp however far left; tanh = m / (m + 2) with m = exp(2|x|) - 1.
+ * it stays within an ulp of 1, and at 9.3 it is just above, so that infinity gives 1.  Everything else stands on
+ * exp(x) = 2^k exp(r), |r| <= ln(2) / 2 (Cody and Waite 1980): a fitted polynomial of degree 6 (3e-9) in float,
+ * Taylor's of degree 13 (1e-17) in double.  sigmoid(x) = 1 / (1 + exp(-x)) is good to a few ulp however far left, down
+ * to where it is denormal and flushed to 0; tanh = m / (m + 2) with m = exp(2|x|) - 1.
  */
 namespace {
 
@@ -18,7 +19,7 @@ template <class T> INLINE typename Simd<T>::vec clamp(typename Simd<T>::vec x, T
 INLINE Simd<float>::vec fast_tanh(Simd<float>::vec x)
 {
     typedef Simd<float>::vec vec;
-    x = clamp<float>(x, 9.0f);
+    x = clamp<float>(x, 9.3f);
     vec u = x * x;
     vec p = fma(all(1.33534499852e-8f), u, all(2.06082126423e-5f));
     p = fma(p, u, all(3.49553626881e-3f));
@@ -47,7 +48,7 @@ INLINE Simd<double>::vec power_of_two(Simd<double>::vec t)
 INLINE Simd<float>::vec fast_sigmoid(Simd<float>::vec x)
 {
     typedef Simd<float>::vec vec;
-    x = -clamp<float>(x, 87.0f);
+    x = -clamp<float>(x, 88.0f);
     vec t = fma(x, all(1.44269504f), all(12582912.0f));
     vec k = t - all(12582912.0f);
     vec r = fma(k, all(-6.93145752e-1f), x);
@@ -61,7 +62,7 @@ INLINE Simd<float>::vec fast_sigmoid(Simd<float>::vec x)
     return all(1.0f) / (all(1.0f) + fma(q, s, s));
 }
 
-/* exp(x) - 1 = m s + (s - 1) with |x| <= 708: sets m and s. */
+/* exp(x) - 1 = m s + (s - 1) with |x| <= 709: sets m and s. */
 INLINE void split_exp(Simd<double>::vec x, Simd<double>::vec &m, Simd<double>::vec &s)
 {
     typedef Simd<double>::vec vec;
@@ -87,7 +88,7 @@ INLINE void split_exp(Simd<double>::vec x, Simd<double>::vec &m, Simd<double>::v
 INLINE Simd<double>::vec fast_sigmoid(Simd<double>::vec x)
 {
     Simd<double>::vec m, s;
-    split_exp(-clamp<double>(x, 708.0), m, s);
+    split_exp(-clamp<double>(x, 709.0), m, s);
     return all(1.0) / (all(1.0) + fma(m, s, s));
 }
 

@@ -183,7 +183,7 @@ template <class T> void slope(int activation, ptrdiff_t n, const void *values, c
     for (ptrdiff_t i = 0; i < n; i += W) {
         vec v = load(y + i, n - i), d = load(dy + i, n - i);
         switch (activation) {
-        case FASTRNN_RELU: d = v > zero ? d : zero; break;
+        case FASTRNN_RELU: d *= v > zero ? one : zero; break; /* a product: NaN and infinity pass */
         case FASTRNN_TANH: d = d * fma(-v, v, one); break;
         case FASTRNN_SIGMOID: d = d * v * (one - v); break;
         }

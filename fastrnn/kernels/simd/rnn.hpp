@@ -44,7 +44,7 @@ template <class T, bool RELU> void rnn_back(const fastrnn_back *s)
             ptrdiff_t n = s->units - j;
             vec d = load(dh + j, n), y = load(h + j, n);
             if (dy) d += load(dy + j, n); /* (3') */
-            if (RELU) d = y > all((T)0) ? d : all((T)0);
+            if (RELU) d *= y > all((T)0) ? all((T)1) : all((T)0); /* a product: NaN and infinity pass */
             else d = d * fma(-y, y, all((T)1));
             store(da + j, n, d); /* (2') */
         }
