@@ -31,8 +31,9 @@ _HUGE = 1 << 21   # of a huge page: without them, reading large weights is bound
 
 def borrow(shape, dtype):
     """An array like numpy.empty's that starts a cache line, to be given back (`give_back`) or dropped."""
-    dtype = np.dtype(dtype)
-    cdef Py_ssize_t size = int(np.prod(shape)) * dtype.itemsize
+    cdef Py_ssize_t size = np.dtype(dtype).itemsize, n
+    for n in shape:
+        size *= n
     cdef Py_ssize_t step = _HUGE if size >= _HUGE // 8 else _LINE, start
     room = None
     if size >= _SMALL:
