@@ -62,7 +62,9 @@ class Weights(dict[str, Any]):
         """The arrays are read-only again, and count as new."""
         self._set_writeable(False)
         self.version += 1
-        self.panels = None
+        if self.panels is not None:
+            self.panels.give_back()  # a training step needs as much again at once
+            self.panels = None
 
     @contextmanager
     def writing(self) -> Iterator[Weights]:

@@ -33,7 +33,7 @@ def create() -> Backend:
 
     def elman(relu: bool) -> Any:
         return SimpleNamespace(
-            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", "plain", "steps")}
+            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", "forward_both", "backward_both", "plain", "steps")}
         )
 
     kernels = {

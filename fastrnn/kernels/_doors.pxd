@@ -1,9 +1,18 @@
-"""What the doors share with `_stream`."""
+"""What the doors of whole passes, single calls and streams share."""
 
 cimport numpy as cnp
 
 from ._panels cimport Panels
 from ._recurrence cimport Call
+
+
+cdef enum:
+    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
+
+
+cdef inline Py_ssize_t work_of(const Call* c) noexcept:
+    """Multiply-adds of a forward pass."""
+    return c.N * c.ih.gates * c.units * (c.inputs + c.units)
 
 
 cdef inline void* data(object array) noexcept:
@@ -21,3 +30,4 @@ cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept
 cdef void measure(Call* c) noexcept
 cdef void run_forward(Call* c, int threads) noexcept
+cdef int team_size() noexcept nogil  # of the parallel region that the caller is in

@@ -2,7 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.parallel cimport parallel, threadid
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -11,10 +11,9 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH, Engine, engine
-from ._gradients cimport Gradients, collect, prepare
-from ._panels cimport Panels, shape_of
-from ._recurrence cimport Call, backward_share, forward_share
+from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH
+from ._panels cimport Panels
+from ._recurrence cimport Call, forward_share
 
 cnp.import_array()
 
@@ -30,7 +29,6 @@ cdef extern from *:
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
-    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
     STEP_MULTIPLY_ADDS = 60000   # of one step: below, a barrier costs more than a second thread brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
     SMALL = 65536                # bytes below which the C library keeps memory by itself
@@ -57,9 +55,8 @@ def weights_of(int cell, params):
     return panels_of(cell, params)
 
 
-cdef inline Py_ssize_t work_of(const Call* c) noexcept:
-    """Multiply-adds of a forward pass."""
-    return c.N * c.ih.gates * c.units * (c.inputs + c.units)
+cdef int team_size() noexcept nogil:
+    return omp_get_num_threads()
 
 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
@@ -245,134 +242,3 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         p.give_back()
     found = last if cell != LSTM else (last, states)
     return y, found, (h, histories, gates, None, p, True) if training else None
-
-
-def forward(int cell, params, x, s0, training, h_mask, int threads):
-    """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit."""
-    layout = x.layout
-    cdef Panels p = panels_of(cell, params)
-    cdef Call c
-    cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = p.units
-    describe(&c, p, T, B, N)
-    ids = rows = None
-    if x.depth is None:
-        rows = np.ascontiguousarray(x.rows)
-    else:
-        ids = np.ascontiguousarray(x.rows, np.int64)
-    steps, offsets = layout.steps, layout.offsets
-    c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
-    mask = None if h_mask is None else np.ascontiguousarray(h_mask)
-    W_given = p.given[0]
-    c.x, c.ids, c.W_given, c.mask = data(rows), <const int64_t*>data(ids), data(W_given), data(mask)
-    cdef int team = plan(&c, c.hh.panels, threads)
-    p.forward_panels(ids is not None and p.inputs > 4 * N, team)
-    c.W_hh, c.W_ih, c.bias, c.bias_n = p.W_hh, p.W_ih, p.bias, p.bias_n
-    dtype = params["W_hh"].dtype
-    kept = states = None
-    if training:
-        h = np.empty((B + N, H), dtype)
-        h[:B] = s0[0]
-        y = h[B:]
-        if cell == LSTM:
-            states = borrow((B + N, H), dtype)
-            states[:B] = s0[1]
-        if p.gates > 1:
-            kept = borrow((N, 4 * H), dtype)
-        c.training = True
-    else:
-        h = borrow((2, B, H), dtype)
-        h[0] = s0[0]
-        if cell == LSTM:
-            states = np.array(s0[1], dtype, order="C")
-        y = np.empty((N, H), dtype)
-        c.y = <char*>data(y)
-    c.h, c.c, c.kept = <char*>data(h), <char*>data(states), <char*>data(kept)
-    measure(&c)
-    work = borrow((team * c.scratch_size,), np.uint8)
-    c.scratch = <char*>data(work)
-    run_forward(&c, team)
-    give_back(work)
-    if type(params) is dict and not training:
-        p.give_back()
-    if training:
-        final = layout.final
-        sT = (h[final],) if cell != LSTM else (h[final], states[final])
-        return y, sT, (x, (h, states, kept, mask, p, False))
-    last = h[layout.lengths & 1, np.arange(B)]
-    give_back(h)
-    return y, (last,) if cell != LSTM else (last, states), None
-
-
-def backward(int cell, params, cache, dy, dsT, int threads):
-    """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
-    x, (h, states, kept, mask, panels, ours) = cache
-    cdef Panels p = panels
-    layout = x.layout
-    cdef Call c
-    cdef Gradients g
-    cdef Py_ssize_t B = layout.B, N = layout.N, H = p.units, I = p.inputs, G = p.gates * H
-    describe(&c, p, layout.T, B, N)
-    dtype = h.dtype
-    steps, offsets = layout.steps, layout.offsets
-    c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
-    dy = None if dy is None else np.ascontiguousarray(dy)
-    ids = rows = None
-    if x.depth is None:
-        rows = np.ascontiguousarray(x.rows)
-    else:
-        ids = np.ascontiguousarray(x.rows, np.int64)
-    ds = [
-        np.zeros((B, H), dtype) if d is None else np.array(d, dtype, order="C")
-        for d in dsT or (None,) * (2 if cell == LSTM else 1)
-    ]
-    if kept is None:
-        kept = borrow((N, H), dtype)
-    c.mask, c.h, c.c, c.kept, c.dy = data(mask), <char*>data(h), <char*>data(states), <char*>data(kept), data(dy)
-    c.dh, c.dc = <char*>data(ds[0]), <char*>data(ds[1] if cell == LSTM else None)
-    cdef int team = plan(&c, c.chain.panels, threads)
-    p.backward_panels(rows is not None and x.gradient, team)
-    c.W_chain = p.W_chain
-    c.scratch_size = (B * H * c.word if mask is not None else 0) // 64 * 64 + 64
-    # What the recurrent product of each row read: the history, but for the rows that moved.
-    read = h[:N]
-    if N != B * layout.T or mask is not None:
-        read = borrow((N, H), dtype)
-        np.take(h, layout.before, axis=0, out=read, mode="clip")  # "raise" would take a copy of `out` first
-        if mask is not None:
-            read *= mask[layout.sequence]
-    dx = np.empty((N, I), dtype) if rows is not None and x.gradient else None
-    grads = {name: np.empty(params[name].shape, dtype) for name in NAMES[cell]}
-    g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
-    g.dx, g.W_dx, g.out, g.dx_column = p.dx, p.W_dx, data(dx), 0
-    cdef Py_ssize_t i, gate
-    for i in range(2):  # gates that lie side by side are one
-        g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
-        g.matrix[i].column[0], g.matrix[i].adds = 0, False
-    g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
-    g.matrix[1].inputs, g.matrix[1].x = H, data(read)
-    g.matrix[0].dW, g.matrix[1].dW = data(grads["W_ih"]), data(grads["W_hh"])
-    if cell == GRU:  # kept: dq_n dr dz dp_n
-        g.dx_column = g.matrix[0].column[0] = H
-        g.matrix[1].units, g.matrix[1].gates = H, 3
-        for gate in range(3):
-            g.matrix[1].column[gate] = (gate + 1) % 3 * H
-        g.matrix[0].db, g.matrix[1].db = data(grads["b_ih"]), data(grads["b_hh"])
-    else:
-        g.matrix[0].db = data(grads["b"])
-    prepare(&g)
-    cdef int collectors = 1 if N * G * (I + H) < FEW_MULTIPLY_ADDS else threads
-    work = borrow((max(team * c.scratch_size, collectors * g.scratch_size),), np.uint8)
-    c.scratch = g.scratch = <char*>data(work)
-    with nogil:
-        if team == 1:
-            backward_share(&c, 0, 1)
-        else:
-            with parallel(num_threads=team):
-                backward_share(&c, threadid(), omp_get_num_threads())
-        collect(&g, collectors)
-    if N != B * layout.T or mask is not None:
-        give_back(read)
-    give_back(work, kept, states, h if ours else None)
-    if type(params) is dict:
-        p.give_back()
-    return dx, tuple(ds), grads

@@ -47,6 +47,7 @@ cdef struct Call:
     const void* W_chain
     const void* dy
     Places at_dy
+    Py_ssize_t dy_row
     char* dh
     char* dc
 

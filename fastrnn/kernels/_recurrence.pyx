@@ -228,7 +228,7 @@ cdef void backward_steps(Call* c, Share* s, Py_ssize_t first, Py_ssize_t t, bint
     b.dh = c.dh + s.first_row * line
     b.dc = c.dc + s.first_row * line if c.dc != NULL else NULL
     b.kept_row = s.stride * c.kept_row
-    b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, H, 0, NULL
+    b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, c.dy_row, 0, NULL
     q.k, q.n, q.group, q.vectors = c.chain.k, H, c.chain.group, c.chain.vectors
     q.first, q.last, q.b, q.step, q.start_row, q.activation = s.first, s.last, c.W_chain, 1, s.stride * H, 0
     q.row = s.stride * c.kept_row
@@ -242,7 +242,7 @@ cdef void backward_steps(Call* c, Share* s, Py_ssize_t first, Py_ssize_t t, bint
                 if c.at_dy.index != NULL:
                     b.dy, b.dy_index, b.dy_step = c.dy, c.at_dy.index + row, s.stride
                 else:
-                    b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * line
+                    b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * c.dy_row * c.word
                     b.dy_step = s.stride * c.at_dy.along_b
             if c.cell == LSTM:
                 b.before = c.c + history(c, t - 1, s.first_row) * line

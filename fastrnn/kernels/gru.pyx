@@ -1,7 +1,6 @@
 """DOC_gru"""
 
-from ._doors import backward as _backward
-from ._doors import forward as _forward
+from . import _passes
 from ._doors import plain as _plain
 from ._stream import Steps as _Steps
 
@@ -10,12 +9,22 @@ from ._engine cimport GRU
 
 def forward(params, x, s0, training, h_mask=None, *, int threads):
     """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit."""
-    return _forward(GRU, params, x, s0, training, h_mask, threads)
+    return _passes.forward(GRU, params, x, s0, training, h_mask, threads)
 
 
 def backward(params, cache, dy, dsT, *, int threads):
     """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
-    return _backward(GRU, params, cache, dy, dsT, threads)
+    return _passes.backward(GRU, params, cache, dy, dsT, threads)
+
+
+def forward_both(params, x, s0, training, masks, *, int threads):
+    """See `fastrnn.kernels._passes.forward_both`."""
+    return _passes.forward_both(GRU, params, x, s0, training, masks, threads)
+
+
+def backward_both(params, caches, dy, dsT, *, int threads):
+    """See `fastrnn.kernels._passes.backward_both`."""
+    return _passes.backward_both(GRU, params, caches, dy, dsT, threads)
 
 
 def plain(x, params, state, time_major, y_time_major, training, threads, count):

@@ -1,7 +1,6 @@
 """DOC_rnn"""
 
-from ._doors import backward as _backward
-from ._doors import forward as _forward
+from . import _passes
 from ._doors import plain as _plain
 from ._stream import Steps as _Steps
 
@@ -10,12 +9,22 @@ from ._engine cimport RNN_RELU, RNN_TANH
 
 def forward(bint relu, params, x, s0, training, h_mask=None, *, int threads):
     """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit."""
-    return _forward(RNN_RELU if relu else RNN_TANH, params, x, s0, training, h_mask, threads)
+    return _passes.forward(RNN_RELU if relu else RNN_TANH, params, x, s0, training, h_mask, threads)
 
 
 def backward(bint relu, params, cache, dy, dsT, *, int threads):
     """See `fastrnn.cells.cell.Cell`."""
-    return _backward(RNN_RELU if relu else RNN_TANH, params, cache, dy, dsT, threads)
+    return _passes.backward(RNN_RELU if relu else RNN_TANH, params, cache, dy, dsT, threads)
+
+
+def forward_both(bint relu, params, x, s0, training, masks, *, int threads):
+    """See `fastrnn.kernels._passes.forward_both`."""
+    return _passes.forward_both(RNN_RELU if relu else RNN_TANH, params, x, s0, training, masks, threads)
+
+
+def backward_both(bint relu, params, caches, dy, dsT, *, int threads):
+    """See `fastrnn.kernels._passes.backward_both`."""
+    return _passes.backward_both(RNN_RELU if relu else RNN_TANH, params, caches, dy, dsT, threads)
 
 
 def plain(bint relu, x, params, state, time_major, y_time_major, training, threads, count):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,24 +74,50 @@ class Bidirectional(Layer):
         xp = self.backend.xp
         # The noise of two layers in a model is sixteen numbers apart; the backward layer takes the second.
         self.forward_layer.index, self.backward_layer.index = self.index, self.index + 1
-        one, one_cache = self.forward_layer.forward(x, noise)
-        two, two_cache = self.backward_layer.forward(x.reverse(xp), noise)
-        a, b = one.rows, two.rows
-        if two.sequence:
-            b = b[xp.asarray(x.layout.reversal)]
+        rows, content = None, None
+        if self._at_once(noise):
+            rows, a, b, content = self._forward_both(x, noise)
+        else:
+            one, one_cache = self.forward_layer.forward(x, noise)
+            two, two_cache = self.backward_layer.forward(x.reverse(xp), noise)
+            a, b = one.rows, two.rows
+            if two.sequence:
+                b = b[xp.asarray(x.layout.reversal)]
+            content = (one_cache, two_cache)
         if self.merge_mode == "concat":
-            rows = xp.concatenate([a, b], axis=1)
+            rows = xp.concatenate([a, b], axis=1) if rows is None else rows
         elif self.merge_mode == "mul":
             rows = a * b
         else:
             rows = a + b
             if self.merge_mode == "ave":
                 rows *= 0.5
-        cache = (one_cache, two_cache, a, b, x.layout) if noise is not None else None
-        return replace(one, rows=rows), cache
+        cache = (self._at_once(noise), content, a, b, x.layout) if noise is not None else None
+        return Packed(rows, x.layout, self.forward_layer.return_sequences), cache
+
+    def _at_once(self, noise: Noise | None) -> bool:
+        """Whether a kernel runs both directions in one call; with dropout each has an input of its own."""
+        kernel = self.backend.kernels.get(self.forward_layer.cell.name)
+        return hasattr(kernel, "forward_both") and (noise is None or not self.forward_layer.dropout)
+
+    def _forward_both(self, x: Packed, noise: Noise | None) -> tuple[Any, Any, Any, Any]:
+        """(both outputs side by side or None, output, output of the way back, caches)."""
+        cell, pair, H = self.forward_layer.cell, self._pair, self.forward_layer.units
+        y, (one, two), content = self.backend.run(
+            cell, "forward_both", tuple(layer.params for layer in pair), x,
+            tuple(layer.initial(x.layout) for layer in pair), noise is not None,
+            tuple(layer.state_mask(x.layout, noise) for layer in pair),
+        )  # fmt: skip
+        if self.forward_layer.return_sequences:
+            return y, y[:, :H], y[:, H:], content
+        return None, one[0], two[0], content
+
+    @property
+    def _pair(self) -> tuple[Recurrent, Recurrent]:
+        return self.forward_layer, self.backward_layer
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        one_cache, two_cache, a, b, layout = cache
+        at_once, content, a, b, layout = cache
         if self.merge_mode == "concat":
             H = dy.shape[1] // 2
             da, db = dy[:, :H], dy[:, H:]
@@ -100,12 +125,28 @@ class Bidirectional(Layer):
             da, db = dy * b, dy * a
         else:
             da = db = dy * 0.5 if self.merge_mode == "ave" else dy
+        if at_once:
+            return self._backward_both(content, da, db)
+        one_cache, two_cache = content
         flip = self.backend.xp.asarray(layout.reversal)
         if self.forward_layer.return_sequences:
             db = db[flip]
         dx = self.forward_layer.backward(one_cache, da)
         back = self.backward_layer.backward(two_cache, db)
         return None if dx is None or back is None else dx + back[flip]
+
+    def _backward_both(self, content: Any, da: Any, db: Any) -> Any:
+        rest = (None,) * (len(self.forward_layer.cell.states) - 1)
+        dy, dsT = (da, db), (None, None)
+        if not self.forward_layer.return_sequences:
+            dy, dsT = (None, None), ((da, *rest), (db, *rest))
+        params = tuple(layer.params for layer in self._pair)
+        dx, _, grads = self.backend.run(
+            self.forward_layer.cell, "backward_both", params, content, dy, dsT
+        )  # fmt: skip
+        for layer, own in zip(self._pair, grads, strict=True):
+            layer.add_grads(own)
+        return dx
 
     def config(self) -> dict[str, Any]:
         inner = {"class": type(self.forward_layer).__name__, "config": self.forward_layer.config()}

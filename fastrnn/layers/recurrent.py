@@ -122,23 +122,12 @@ class Recurrent(Layer):
                 xp.asarray(layout.sequence)
             ]
             x = x.with_rows(x.rows * in_mask)
-        masks = []
-        if noise is not None and self.recurrent_dropout:
-            masks = [
-                noise.dropout(
-                    xp,
-                    2 * self.index + 1,
-                    layout.order,
-                    None,
-                    self.units,
-                    self.recurrent_dropout,
-                    self.dtype,
-                )
-            ]
+        mask = self.state_mask(layout, noise)
+        masks = () if mask is None else (mask,)  # a user's own cell may do without
         if self.go_backwards:
             x = x.reverse(xp)
-        s0 = self._initial(layout)
-        y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, noise is not None, *masks)
+        s0, training = self.initial(layout), noise is not None
+        y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, training, *masks)
         back = xp.asarray(layout.inverse_order)
         states = tuple(s[back] for s in sT) if self.stateful or self.return_state else None
         if self.stateful:
@@ -160,7 +149,15 @@ class Recurrent(Layer):
             return _Steps(self, batch)
         return steps(self.params, batch, self.in_shape.one_hot, get_num_threads())
 
-    def _initial(self, layout: Any) -> tuple[Any, ...]:
+    def state_mask(self, layout: Layout, noise: Noise | None) -> Any:
+        """The dropout mask [B, H] of the state on its way into the recurrent product, or None."""
+        if noise is None or not self.recurrent_dropout:
+            return None
+        rate, number = self.recurrent_dropout, 2 * self.index + 1
+        return noise.dropout(self.backend.xp, number, layout.order, None, self.units, rate, self.dtype)
+
+    def initial(self, layout: Layout) -> tuple[Any, ...]:
+        """The states [B, H] before the first step, in packed order."""
         xp = self.backend.xp
         if self.state is None:
             return tuple(xp.zeros((layout.B, self.units), self.dtype) for _ in self.cell.states)

@@ -1,0 +1,14 @@
+from typing import Any
+
+def forward(
+    cell: int, params: dict[str, Any], x: Any, s0: Any, training: bool, h_mask: Any, threads: int
+) -> tuple[Any, tuple[Any, ...], Any]: ...
+def backward(
+    cell: int, params: dict[str, Any], cache: Any, dy: Any, dsT: Any, threads: int
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]: ...
+def forward_both(
+    cell: int, params: Any, x: Any, s0: Any, training: bool, masks: Any, threads: int
+) -> tuple[Any, Any, Any]: ...
+def backward_both(
+    cell: int, params: Any, caches: Any, dy: Any, dsT: Any, threads: int
+) -> tuple[Any, Any, Any]: ...

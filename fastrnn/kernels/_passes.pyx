@@ -1,0 +1,277 @@
+"""Whole passes over a packed batch, forwards and backwards: arrays in, arrays out.
+
+A pass is prepared, run and finished.  So the two directions of a bidirectional layer can be prepared both, and then
+run beside each other: each on a core of its own needs no barrier and keeps its weights in that core's cache.
+"""
+
+from cython.parallel cimport parallel, threadid
+from libc.stdint cimport int64_t
+
+import numpy as np
+
+from ._doors import NAMES, weights_of
+from ._memory import borrow, give_back
+
+cimport numpy as cnp
+
+from ._doors cimport FEW_MULTIPLY_ADDS, data, describe, measure, plan, run_forward, team_size, work_of
+from ._engine cimport GRU, LSTM
+from ._gradients cimport Gradients, collect, prepare
+from ._panels cimport Panels
+from ._recurrence cimport Call, backward_share, forward_share
+
+cnp.import_array()
+
+cdef enum:
+    APART = 8  # sequences up to which two directions run beside each other rather than one after the other
+
+
+cdef object split(object x, bint rows):
+    """x's rows, or its ids; None where it has the other."""
+    if rows != (x.depth is None):
+        return None
+    return np.ascontiguousarray(x.rows) if rows else np.ascontiguousarray(x.rows, np.int64)
+
+
+cdef class Forward:
+    """A forward pass; `reverse` runs every sequence from its end, with y in the order of x.
+
+    out : [N, width] array that gets y in columns `column` .. column + H - 1, or None for an array of its own
+    """
+
+    cdef Call c
+    cdef Panels p
+    cdef object params, x, h, states, kept, mask, y, work, held
+    cdef int cell, team, threads
+    cdef bint training, reverse
+
+    def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, bint reverse=False, out=None,
+                 Py_ssize_t column=0):
+        layout = x.layout
+        self.p = weights_of(cell, params)
+        self.cell, self.params, self.x, self.training, self.reverse = cell, params, x, training, reverse
+        self.threads = threads
+        cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = self.p.units
+        cdef Call* c = &self.c
+        describe(c, self.p, T, B, N)
+        c.cell = cell
+        rows, ids = split(x, True), split(x, False)
+        steps, offsets = layout.steps, layout.offsets
+        self.mask = None if h_mask is None else np.ascontiguousarray(h_mask)
+        self.held = rows, ids, steps, offsets
+        c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
+        c.x, c.ids, c.mask = data(rows), <const int64_t*>data(ids), data(self.mask)
+        c.W_given = data(self.p.given[0])
+        if reverse:
+            c.at_x.index = c.at_y.index = <const int64_t*>data(layout.reversal)
+        self.team = plan(c, c.hh.panels, threads)
+        self.p.forward_panels(ids is not None and self.p.inputs > 4 * N, self.team)
+        c.W_hh, c.W_ih, c.bias, c.bias_n = self.p.W_hh, self.p.W_ih, self.p.bias, self.p.bias_n
+        dtype = params["W_hh"].dtype
+        if training:
+            self.h = np.empty((B + N, H), dtype)
+            self.h[:B] = s0[0]
+            self.y = self.h[B:]
+            if cell == LSTM:
+                self.states = borrow((B + N, H), dtype)
+                self.states[:B] = s0[1]
+            if self.p.gates > 1:
+                self.kept = borrow((N, 4 * H), dtype)
+            c.training = True
+        else:
+            self.h = borrow((2, B, H), dtype)
+            self.h[0] = s0[0]
+            if cell == LSTM:
+                self.states = np.array(s0[1], dtype, order="C")
+        if out is not None:
+            self.y, c.y_row = out, out.shape[1]
+        elif not training or reverse:
+            self.y = np.empty((N, H), dtype)
+        if out is not None or not training or reverse:
+            c.y = <char*>data(self.y) + column * c.word
+        c.h, c.c, c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
+        measure(c)
+        self.work = borrow((self.team * c.scratch_size,), np.uint8)
+        c.scratch = <char*>data(self.work)
+
+    def finish(self):
+        """(y, sT, what Backward needs)."""
+        layout = self.x.layout
+        give_back(self.work)
+        if type(self.params) is dict and not self.training:
+            self.p.give_back()
+        if self.training:
+            final = layout.final
+            sT = (self.h[final],) if self.cell != LSTM else (self.h[final], self.states[final])
+            return self.y, sT, (self.x, (self.h, self.states, self.kept, self.mask, self.p, False))
+        last = self.h[layout.lengths & 1, np.arange(layout.B)]
+        give_back(self.h)
+        return self.y, (last,) if self.cell != LSTM else (last, self.states), None
+
+
+cdef class Backward:
+    """A backward pass; dy [N, H] may have rows further apart than H."""
+
+    cdef Call c
+    cdef Gradients g
+    cdef Panels p
+    cdef object params, layout, h, states, kept, dx, ds, grads, work, read, held
+    cdef int team, collectors
+    cdef bint ours, moved
+
+    def __init__(self, int cell, params, cache, dy, dsT, int threads, bint reverse=False):
+        x, (h, states, kept, mask, panels, ours) = cache
+        self.p, self.params, self.layout, self.h, self.states, self.ours = panels, params, x.layout, h, states, ours
+        layout = x.layout
+        cdef Py_ssize_t B = layout.B, N = layout.N, H = self.p.units, I = self.p.inputs, G = self.p.gates * H
+        cdef Call* c = &self.c
+        cdef Gradients* g = &self.g
+        describe(c, self.p, layout.T, B, N)
+        c.cell = cell
+        dtype = h.dtype
+        steps, offsets = layout.steps, layout.offsets
+        c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
+        if dy is not None and (dy.strides[1] != dy.itemsize or dy.strides[0] % dy.itemsize or dy.strides[0] < 0):
+            dy = np.ascontiguousarray(dy)
+        rows, ids = split(x, True), split(x, False)
+        if reverse:  # the rows that stand beside those of the history
+            c.at_dy.index = <const int64_t*>data(layout.reversal)
+            rows, ids = (None if a is None else a[layout.reversal] for a in (rows, ids))
+        self.held = dy, rows, ids, steps, offsets, mask
+        self.ds = [
+            np.zeros((B, H), dtype) if d is None else np.array(d, dtype, order="C")
+            for d in dsT or (None,) * (2 if cell == LSTM else 1)
+        ]
+        self.kept = borrow((N, H), dtype) if kept is None else kept
+        c.mask, c.h, c.c, c.kept, c.dy = data(mask), <char*>data(h), <char*>data(states), <char*>data(self.kept), data(dy)
+        c.dy_row = H if dy is None else dy.strides[0] // dy.itemsize
+        c.dh, c.dc = <char*>data(self.ds[0]), <char*>data(self.ds[1] if cell == LSTM else None)
+        self.team = plan(c, c.chain.panels, threads)
+        wanted = rows is not None and x.gradient
+        self.p.backward_panels(wanted, self.team)
+        c.W_chain = self.p.W_chain
+        c.scratch_size = (B * H * c.word if mask is not None else 0) // 64 * 64 + 64
+        # What the recurrent product of each row read: the history, but for the rows that moved.
+        self.moved = N != B * layout.T or mask is not None
+        self.read = h[:N]
+        if self.moved:
+            self.read = borrow((N, H), dtype)
+            np.take(h, layout.before, axis=0, out=self.read, mode="clip")  # "raise" would copy `out` first
+            if mask is not None:
+                self.read *= mask[layout.sequence]
+        self.dx = np.empty((N, I), dtype) if wanted else None
+        self.grads = {name: np.empty(params[name].shape, dtype) for name in NAMES[cell]}
+        g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
+        g.dx, g.W_dx, g.out, g.dx_column = self.p.dx, self.p.W_dx, data(self.dx), 0
+        cdef Py_ssize_t i, gate
+        for i in range(2):  # gates that lie side by side are one
+            g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
+            g.matrix[i].column[0], g.matrix[i].adds = 0, False
+        g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
+        g.matrix[1].inputs, g.matrix[1].x = H, data(self.read)
+        g.matrix[0].dW, g.matrix[1].dW = data(self.grads["W_ih"]), data(self.grads["W_hh"])
+        if cell == GRU:  # kept: dq_n dr dz dp_n
+            g.dx_column = g.matrix[0].column[0] = H
+            g.matrix[1].units, g.matrix[1].gates = H, 3
+            for gate in range(3):
+                g.matrix[1].column[gate] = (gate + 1) % 3 * H
+            g.matrix[0].db, g.matrix[1].db = data(self.grads["b_ih"]), data(self.grads["b_hh"])
+        else:
+            g.matrix[0].db = data(self.grads["b"])
+        prepare(g)
+        self.collectors = 1 if N * G * (I + H) < FEW_MULTIPLY_ADDS else threads
+        self.work = borrow((max(self.team * c.scratch_size, self.collectors * g.scratch_size),), np.uint8)
+        c.scratch = g.scratch = <char*>data(self.work)
+
+    def finish(self):
+        """(dx, ds0, dparams), after the weights' gradients are collected."""
+        with nogil:
+            collect(&self.g, self.collectors)
+        if self.moved:
+            give_back(self.read)
+        give_back(self.work, self.kept, self.states, self.h if self.ours else None)
+        if type(self.params) is dict:
+            self.p.give_back()
+        return self.dx, tuple(self.ds), self.grads
+
+
+cdef void run_backward(Call* c, int threads) noexcept:
+    with nogil:
+        if threads == 1:
+            backward_share(c, 0, 1)
+        else:
+            with parallel(num_threads=threads):
+                backward_share(c, threadid(), team_size())
+
+
+cdef bint apart(const Call* c, int team, int threads) noexcept:
+    """Whether two such passes run beside each other: where one alone would share its units, or its few rows."""
+    return threads > 1 and 2 * work_of(c) >= FEW_MULTIPLY_ADDS and c.B <= APART
+
+
+cdef void alone(Call** calls, int me, int team, bint backwards) noexcept nogil:
+    """One thread's whole passes of the two."""
+    while me < 2:
+        if backwards:
+            backward_share(calls[me], 0, 1)
+        else:
+            forward_share(calls[me], 0, 1)
+        me += team
+
+
+cdef void beside(Call* one, Call* two, bint backwards) noexcept:
+    """Both on a thread each, or one after the other where there is only one."""
+    cdef Call* calls[2]
+    calls[0], calls[1] = one, two
+    with nogil, parallel(num_threads=2):
+        alone(calls, threadid(), team_size(), backwards)
+
+
+def forward(int cell, params, x, s0, training, h_mask, int threads):
+    """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit."""
+    cdef Forward f = Forward(cell, params, x, s0, training, h_mask, threads)
+    run_forward(&f.c, f.team)
+    return f.finish()
+
+
+def backward(int cell, params, cache, dy, dsT, int threads):
+    """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
+    cdef Backward b = Backward(cell, params, cache, dy, dsT, threads)
+    run_backward(&b.c, b.team)
+    return b.finish()
+
+
+def forward_both(int cell, params, x, s0, training, masks, int threads):
+    """Both directions: (y [N, 2H], two sT, two caches); params, s0, masks are pairs, the second of the way back.
+
+    y has both outputs side by side, in the order of x.
+    """
+    H = params[0]["W_hh"].shape[1]
+    y = np.empty((x.layout.N, 2 * H), params[0]["W_hh"].dtype)
+    cdef Forward one = Forward(cell, params[0], x, s0[0], training, masks[0], threads, False, y, 0)
+    cdef Forward two = Forward(cell, params[1], x, s0[1], training, masks[1], threads, True, y, H)
+    if apart(&one.c, one.team, threads):
+        beside(&one.c, &two.c, False)
+    else:
+        run_forward(&one.c, one.team)
+        run_forward(&two.c, two.team)
+    _, s_one, c_one = one.finish()
+    _, s_two, c_two = two.finish()
+    return y, (s_one, s_two), (c_one, c_two)
+
+
+def backward_both(int cell, params, caches, dy, dsT, int threads):
+    """(dx, two ds0, two dparams) for `forward_both`; dy is a pair [N, H], both in the order of x."""
+    cdef Backward one = Backward(cell, params[0], caches[0], dy[0], dsT[0], threads)
+    cdef Backward two = Backward(cell, params[1], caches[1], dy[1], dsT[1], threads, True)
+    layout = one.layout
+    if apart(&one.c, one.team, threads):
+        beside(&one.c, &two.c, True)
+    else:
+        run_backward(&one.c, one.team)
+        run_backward(&two.c, two.team)
+    dx, ds_one, grads_one = one.finish()
+    back, ds_two, grads_two = two.finish()
+    if dx is not None:
+        dx += back[layout.reversal]
+    return dx, (ds_one, ds_two), (grads_one, grads_two)
