@@ -163,7 +163,8 @@ class Inputs:
             if not chosen:
                 features = (0, *self.shape.features)
                 dtype = np.int64 if self.ids else self.dtype
-                return Packed(self.backend.asarray(np.zeros(features, dtype)), Layout.plain(0, 0), gradient=False)
+                nothing = self.backend.asarray(np.zeros(features, dtype))
+                return Packed(nothing, Layout.plain(0, 0), gradient=False)
             rows, layout = pack_list(chosen)
             return Packed(self.backend.asarray(rows), layout, gradient=False)
         x = self.x[self.backend.asarray(index)]

@@ -21,7 +21,7 @@ from typing import Any
 from .backends import Backend, Cache, get_backend
 from .cells import GRU, LSTM, RNN_RELU, RNN_TANH, Cell
 from .errors import check_array, sentence, unknown
-from .packed import Layout, Packed, layout_of, pack, unpack
+from .packed import Layout, Packed, layout_of
 from .threads import get_num_threads
 
 Array = Any
@@ -37,7 +37,7 @@ class _Call:
     cell: Cell
     params: Params
     layout: Layout
-    reverse: bool
+    place: Any  # int64 [N], where each row stands in the caller's arrays; None: where it is
     time_major: bool
     threads: int | None
     y_shape: tuple[int, ...]
@@ -85,17 +85,26 @@ def _forward(
     for name, s in zip(cell.states, states, strict=True):
         check_array(function, f"state {name}", s, "B, H", (B, H), dtype)
     order, back = xp.asarray(layout.order), xp.asarray(layout.inverse_order)
-    packed = Packed(pack(xp, x, layout, time_major), layout)
-    flip = xp.asarray(layout.reversal) if reverse else None
-    if reverse:
-        packed = packed.with_rows(packed.rows[flip])
     s0 = tuple(s[order] for s in states)
-    rows, sT, content = backend.run(cell, "forward", params, packed, s0, training, threads=threads)
-    y = unpack(xp, rows[flip] if reverse else rows, layout, time_major)
+    # Where each row stands in the caller's arrays, the rows of which kernels read and write themselves.
+    place = layout.flat(time_major)
+    place = xp.asarray(place[layout.reversal] if reverse else place)
+    rows, y = x.reshape((B * T, inputs)), xp.zeros((B * T, H), dtype)
+    if hasattr(backend.kernels.get(cell.name), "forward_at"):
+        packed = Packed(xp.take(rows, place, axis=0) if training else rows, layout)
+        sT, content = backend.run(
+            cell, "forward_at", params, packed, s0, training, place, place, y, threads=threads
+        )
+    else:
+        packed = Packed(xp.take(rows, place, axis=0), layout)
+        y[place], sT, content = backend.run(
+            cell, "forward", params, packed, s0, training, threads=threads
+        )
+    y = y.reshape((*x.shape[:2], H))
     sT = tuple(s[back] for s in sT)
     cache = None
     if training:
-        call = _Call(function, backend, cell, params, layout, reverse, time_major, threads, y.shape, content)
+        call = _Call(function, backend, cell, params, layout, place, time_major, threads, y.shape, content)
         cache = Cache(call)
     return y, sT if len(cell.states) > 1 else sT[0], cache
 
@@ -122,7 +131,9 @@ def _plain(
     T, B, inputs = rows.shape
     layout = Layout.plain(B, T)
     packed = Packed(rows.reshape(T * B, inputs), layout)
-    call = _Call(function, backend, cell, params, layout, False, time_major, threads, y.shape, (packed, content))
+    place = None if time_major or B == 1 or T == 1 else layout.flat(False)
+    content = (packed, content)
+    call = _Call(function, backend, cell, params, layout, place, time_major, threads, y.shape, content)
     return y, sT, Cache(call)
 
 
@@ -149,21 +160,23 @@ def _backward(function: str, dy: Any, cache: Any, dstate: Any) -> Any:
             if d is not None:
                 check_array(function, f"dstate d{name}", d, "B, H", (layout.B, H), dtype)
     cache.take()
-    flip = xp.asarray(layout.reversal) if call.reverse else None
     dsT = grads
     if grads is not None and not layout.is_plain:
         order = xp.asarray(layout.order)
         dsT = tuple(None if d is None else d[order] for d in grads)
-    rows = None if dy is None else pack(xp, dy, layout, call.time_major)
-    if rows is not None and call.reverse:
-        rows = rows[flip]
-    dx, ds0, dparams = call.backend.run(
-        cell, "backward", call.params, call.content, rows, dsT, threads=call.threads
-    )
-    if layout.is_plain and call.time_major and not call.reverse:
-        dx = dx.reshape((layout.T, layout.B, dx.shape[1]))  # already where it belongs, and the caller's own
+    place, rows = call.place, None if dy is None else dy.reshape((layout.B * layout.span, H))
+    if hasattr(call.backend.kernels.get(cell.name), "backward_at"):
+        arguments: tuple[Any, ...] = ("backward_at", call.params, call.content, rows, None if rows is None else place, dsT)
     else:
-        dx = unpack(xp, dx[flip] if call.reverse else dx, layout, call.time_major)
+        rows = rows if rows is None or place is None else rows[place]
+        arguments = "backward", call.params, call.content, rows, dsT
+    dx_rows, ds0, dparams = call.backend.run(cell, *arguments, threads=call.threads)
+    dx = dx_rows
+    if place is not None:
+        dx = xp.zeros((layout.B * layout.span, dx_rows.shape[1]), dtype)
+        dx[place] = dx_rows
+    leading = (layout.span, layout.B) if call.time_major else (layout.B, layout.span)
+    dx = dx.reshape((*leading, dx_rows.shape[1]))
     if not layout.is_plain:
         back = xp.asarray(layout.inverse_order)
         ds0 = tuple(d[back] for d in ds0)

@@ -31,9 +31,12 @@ def create() -> Backend:
             "FASTRNN_BACKEND=reference."
         ) from error
 
+    # What a kernel of a cell offers beside the two functions that every formula has.
+    extras = ("forward_at", "backward_at", "forward_both", "backward_both", "plain", "steps")
+
     def elman(relu: bool) -> Any:
         return SimpleNamespace(
-            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", "forward_both", "backward_both", "plain", "steps")}
+            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", *extras)}
         )
 
     kernels = {

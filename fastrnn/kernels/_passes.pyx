@@ -34,23 +34,23 @@ cdef object split(object x, bint rows):
 
 
 cdef class Forward:
-    """A forward pass; `reverse` runs every sequence from its end, with y in the order of x.
+    """A forward pass.
 
-    out : [N, width] array that gets y in columns `column` .. column + H - 1, or None for an array of its own
+    x_at, y_at : int64 [N], where the row of a step stands among the rows of x and of y; None: where it is
+    out : array [., width] that gets y in columns `column` .. column + H - 1, or None for an array of its own
     """
 
     cdef Call c
     cdef Panels p
     cdef object params, x, h, states, kept, mask, y, work, held
-    cdef int cell, team, threads
-    cdef bint training, reverse
+    cdef int cell, team
+    cdef bint training
 
-    def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, bint reverse=False, out=None,
+    def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, x_at=None, y_at=None, out=None,
                  Py_ssize_t column=0):
         layout = x.layout
         self.p = weights_of(cell, params)
-        self.cell, self.params, self.x, self.training, self.reverse = cell, params, x, training, reverse
-        self.threads = threads
+        self.cell, self.params, self.x, self.training = cell, params, x, training
         cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = self.p.units
         cdef Call* c = &self.c
         describe(c, self.p, T, B, N)
@@ -58,12 +58,11 @@ cdef class Forward:
         rows, ids = split(x, True), split(x, False)
         steps, offsets = layout.steps, layout.offsets
         self.mask = None if h_mask is None else np.ascontiguousarray(h_mask)
-        self.held = rows, ids, steps, offsets
+        self.held = rows, ids, steps, offsets, x_at, y_at
         c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
         c.x, c.ids, c.mask = data(rows), <const int64_t*>data(ids), data(self.mask)
         c.W_given = data(self.p.given[0])
-        if reverse:
-            c.at_x.index = c.at_y.index = <const int64_t*>data(layout.reversal)
+        c.at_x.index, c.at_y.index = <const int64_t*>data(x_at), <const int64_t*>data(y_at)
         self.team = plan(c, c.hh.panels, threads)
         self.p.forward_panels(ids is not None and self.p.inputs > 4 * N, self.team)
         c.W_hh, c.W_ih, c.bias, c.bias_n = self.p.W_hh, self.p.W_ih, self.p.bias, self.p.bias_n
@@ -85,9 +84,9 @@ cdef class Forward:
                 self.states = np.array(s0[1], dtype, order="C")
         if out is not None:
             self.y, c.y_row = out, out.shape[1]
-        elif not training or reverse:
+        elif not training:
             self.y = np.empty((N, H), dtype)
-        if out is not None or not training or reverse:
+        if out is not None or not training:
             c.y = <char*>data(self.y) + column * c.word
         c.h, c.c, c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
         measure(c)
@@ -110,7 +109,11 @@ cdef class Forward:
 
 
 cdef class Backward:
-    """A backward pass; dy [N, H] may have rows further apart than H."""
+    """A backward pass; dy [., H] may have rows further apart than H.
+
+    dy_at : int64 [N], where the row of a step stands among those of dy; None: where it is
+    x_at : int64 [N], where it stands among the rows of x
+    """
 
     cdef Call c
     cdef Gradients g
@@ -119,7 +122,7 @@ cdef class Backward:
     cdef int team, collectors
     cdef bint ours, moved
 
-    def __init__(self, int cell, params, cache, dy, dsT, int threads, bint reverse=False):
+    def __init__(self, int cell, params, cache, dy, dsT, int threads, x_at=None, dy_at=None):
         x, (h, states, kept, mask, panels, ours) = cache
         self.p, self.params, self.layout, self.h, self.states, self.ours = panels, params, x.layout, h, states, ours
         layout = x.layout
@@ -134,10 +137,10 @@ cdef class Backward:
         if dy is not None and (dy.strides[1] != dy.itemsize or dy.strides[0] % dy.itemsize or dy.strides[0] < 0):
             dy = np.ascontiguousarray(dy)
         rows, ids = split(x, True), split(x, False)
-        if reverse:  # the rows that stand beside those of the history
-            c.at_dy.index = <const int64_t*>data(layout.reversal)
-            rows, ids = (None if a is None else a[layout.reversal] for a in (rows, ids))
-        self.held = dy, rows, ids, steps, offsets, mask
+        c.at_dy.index = <const int64_t*>data(dy_at)
+        if x_at is not None:  # the rows that stand beside those of the history
+            rows, ids = (None if a is None else a[x_at] for a in (rows, ids))
+        self.held = dy, rows, ids, steps, offsets, mask, dy_at
         self.ds = [
             np.zeros((B, H), dtype) if d is None else np.array(d, dtype, order="C")
             for d in dsT or (None,) * (2 if cell == LSTM else 1)
@@ -241,6 +244,23 @@ def backward(int cell, params, cache, dy, dsT, int threads):
     return b.finish()
 
 
+def forward_at(int cell, params, x, s0, training, x_at, y_at, y, int threads):
+    """As `forward`, with y written into rows y_at of the caller's y and, in inference, x read from rows x_at of x.rows.
+
+    Returns (sT, cache).
+    """
+    cdef Forward f = Forward(cell, params, x, s0, training, None, threads, None if training else x_at, y_at, y)
+    run_forward(&f.c, f.team)
+    return f.finish()[1:]
+
+
+def backward_at(int cell, params, cache, dy, dy_at, dsT, int threads):
+    """As `backward`, with dy read from rows dy_at."""
+    cdef Backward b = Backward(cell, params, cache, dy, dsT, threads, None, dy_at)
+    run_backward(&b.c, b.team)
+    return b.finish()
+
+
 def forward_both(int cell, params, x, s0, training, masks, int threads):
     """Both directions: (y [N, 2H], two sT, two caches); params, s0, masks are pairs, the second of the way back.
 
@@ -248,8 +268,9 @@ def forward_both(int cell, params, x, s0, training, masks, int threads):
     """
     H = params[0]["W_hh"].shape[1]
     y = np.empty((x.layout.N, 2 * H), params[0]["W_hh"].dtype)
-    cdef Forward one = Forward(cell, params[0], x, s0[0], training, masks[0], threads, False, y, 0)
-    cdef Forward two = Forward(cell, params[1], x, s0[1], training, masks[1], threads, True, y, H)
+    cdef Forward one = Forward(cell, params[0], x, s0[0], training, masks[0], threads, None, None, y, 0)
+    back = x.layout.reversal
+    cdef Forward two = Forward(cell, params[1], x, s0[1], training, masks[1], threads, back, back, y, H)
     if apart(&one.c, one.team, threads):
         beside(&one.c, &two.c, False)
     else:
@@ -263,8 +284,10 @@ def forward_both(int cell, params, x, s0, training, masks, int threads):
 def backward_both(int cell, params, caches, dy, dsT, int threads):
     """(dx, two ds0, two dparams) for `forward_both`; dy is a pair [N, H], both in the order of x."""
     cdef Backward one = Backward(cell, params[0], caches[0], dy[0], dsT[0], threads)
-    cdef Backward two = Backward(cell, params[1], caches[1], dy[1], dsT[1], threads, True)
     layout = one.layout
+    cdef Backward two = Backward(
+        cell, params[1], caches[1], dy[1], dsT[1], threads, layout.reversal, layout.reversal
+    )
     if apart(&one.c, one.team, threads):
         beside(&one.c, &two.c, True)
     else:

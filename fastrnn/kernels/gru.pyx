@@ -17,6 +17,16 @@ def backward(params, cache, dy, dsT, *, int threads):
     return _passes.backward(GRU, params, cache, dy, dsT, threads)
 
 
+def forward_at(params, x, s0, training, x_at, y_at, y, *, int threads):
+    """See `fastrnn.kernels._passes.forward_at`."""
+    return _passes.forward_at(GRU, params, x, s0, training, x_at, y_at, y, threads)
+
+
+def backward_at(params, cache, dy, dy_at, dsT, *, int threads):
+    """See `fastrnn.kernels._passes.backward_at`."""
+    return _passes.backward_at(GRU, params, cache, dy, dy_at, dsT, threads)
+
+
 def forward_both(params, x, s0, training, masks, *, int threads):
     """See `fastrnn.kernels._passes.forward_both`."""
     return _passes.forward_both(GRU, params, x, s0, training, masks, threads)

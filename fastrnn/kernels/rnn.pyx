@@ -17,6 +17,16 @@ def backward(bint relu, params, cache, dy, dsT, *, int threads):
     return _passes.backward(RNN_RELU if relu else RNN_TANH, params, cache, dy, dsT, threads)
 
 
+def forward_at(bint relu, params, x, s0, training, x_at, y_at, y, *, int threads):
+    """See `fastrnn.kernels._passes.forward_at`."""
+    return _passes.forward_at(RNN_RELU if relu else RNN_TANH, params, x, s0, training, x_at, y_at, y, threads)
+
+
+def backward_at(bint relu, params, cache, dy, dy_at, dsT, *, int threads):
+    """See `fastrnn.kernels._passes.backward_at`."""
+    return _passes.backward_at(RNN_RELU if relu else RNN_TANH, params, cache, dy, dy_at, dsT, threads)
+
+
 def forward_both(bint relu, params, x, s0, training, masks, *, int threads):
     """See `fastrnn.kernels._passes.forward_both`."""
     return _passes.forward_both(RNN_RELU if relu else RNN_TANH, params, x, s0, training, masks, threads)

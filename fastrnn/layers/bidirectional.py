@@ -137,7 +137,8 @@ class Bidirectional(Layer):
 
     def _backward_both(self, content: Any, da: Any, db: Any) -> Any:
         rest = (None,) * (len(self.forward_layer.cell.states) - 1)
-        dy, dsT = (da, db), (None, None)
+        dy: Any = (da, db)
+        dsT: Any = (None, None)
         if not self.forward_layer.return_sequences:
             dy, dsT = (None, None), ((da, *rest), (db, *rest))
         params = tuple(layer.params for layer in self._pair)

@@ -84,7 +84,9 @@ class Dense(Layer):
 
     def forward(self, x: Packed, noise: Noise | None, logits: bool = False) -> tuple[Packed, Any]:
         activation = "linear" if logits else self.activation
-        flat = x if x.depth is not None or x.rows.ndim == 2 else x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
+        flat = x
+        if x.depth is None and x.rows.ndim > 2:
+            flat = x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
         inside = activation if activation in _IN_KERNEL else "linear"
         y = self.backend.run(FORMULA, "forward", self.params, flat, inside)
         if inside != activation:
