@@ -166,7 +166,8 @@ def _backward(function: str, dy: Any, cache: Any, dstate: Any) -> Any:
         dsT = tuple(None if d is None else d[order] for d in grads)
     place, rows = call.place, None if dy is None else dy.reshape((layout.B * layout.span, H))
     if hasattr(call.backend.kernels.get(cell.name), "backward_at"):
-        arguments: tuple[Any, ...] = ("backward_at", call.params, call.content, rows, None if rows is None else place, dsT)
+        at = None if rows is None else place
+        arguments: tuple[Any, ...] = ("backward_at", call.params, call.content, rows, at, dsT)
     else:
         rows = rows if rows is None or place is None else rows[place]
         arguments = "backward", call.params, call.content, rows, dsT

@@ -1,4 +1,9 @@
-"""DOC_lstm"""
+"""The LSTM, fast.  Equations, order of gates and the numbers in parentheses: `fastrnn/cells/lstm.py`.
+
+The element-wise part, forwards and backwards, is `simd/lstm.hpp`; the time loop `_recurrence.pyx`; arrays in and out
+`_passes.pyx`.  Training keeps h, c and the activated gates of every row; backward overwrites the gates by their
+gradients.  Inference keeps one c per sequence and two h, read and written in turn.
+"""
 
 from . import _passes
 from ._doors import plain as _plain

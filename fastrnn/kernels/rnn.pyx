@@ -1,4 +1,8 @@
-"""DOC_rnn"""
+"""The vanilla recurrence, fast.  Equations and the numbers in parentheses: `fastrnn/cells/rnn.py`.
+
+The element-wise part, forwards and backwards, is `simd/rnn.hpp`; the time loop `_recurrence.pyx`; arrays in and out
+`_passes.pyx`.  Training keeps h alone: both activations give their derivative from their value.
+"""
 
 from . import _passes
 from ._doors import plain as _plain
