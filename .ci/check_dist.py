@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 LIMIT = 5_000_000  # bytes of the wheel
-SOURCES = {".pyx", ".pxd", ".h", ".c", ".cpp"}  # what a wheel holds in compiled form
+SOURCES = {".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp"}  # what a wheel holds in compiled form
 
 
 def the_only(folder: Path, pattern: str) -> Path:

@@ -23,7 +23,7 @@ INLINE void accumulate(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, c
 
 /* The most rows of a tile: accumulators, C vectors of B and a broadcast have to fit the registers. */
 enum { REGISTERS = WIDTH == 64 || FASTRNN_NEON ? 32 : 16 };
-template <int C> struct Most { enum { R = REGISTERS == 32 ? (C == 4 ? 6 : 8) : (C == 4 ? 2 : C == 3 ? 3 : C == 2 ? 5 : 8) }; };
+template <int C> struct Most { enum { R = REGISTERS == 32 ? (C == 4 ? 6 : 8) : (C == 4 ? 3 : C == 3 ? 4 : C == 2 ? 6 : 8) }; };
 
 /* Calls job.tile<r>(row) for tiles of at most R rows, of nearly equal height. */
 template <int R> struct Tiles {
