@@ -33,11 +33,12 @@ cdef struct Gradients:
     char* scratch
 
 
-cdef enum:
-    UNITS = 128  # rows of dW a task
+cdef inline Py_ssize_t piece_of(Py_ssize_t units) noexcept nogil:
+    """Rows of dW a task: each packs x for itself, so not too few, and enough tasks to share out."""
+    return min(<Py_ssize_t>512, max(<Py_ssize_t>128, units // 8 // 64 * 64))
 
 
 cdef void prepare(Gradients* g) noexcept nogil
-# Piece `piece` of a gate's rows of dW and db, UNITS at a time; panels is scratch of a thread.
+# Piece `piece` of a gate's rows of dW and db, piece_of(units) at a time; panels is scratch of a thread.
 cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize_t piece, char* panels) noexcept nogil
 cdef void collect(Gradients* g, int threads) noexcept nogil

@@ -9,7 +9,8 @@ from libc.string cimport memset
 from ._engine cimport Product, flush_denormals, restore_mode
 
 cdef enum:
-    DEPTH = 256       # rows that a tile of dW meets at a time: as many of x, in panels, stay in cache
+    DEPTH = 256       # most rows that a tile of dW meets at a time
+    PIECE = 98304     # numbers of x in panels that stay in cache meanwhile
     WIDE = 128        # inputs from which it pays to turn dgates, so that a tile reads them along the rows
     ROWS = 48         # rows of dx a task
     GROUP = 4         # vectors a panel
@@ -20,14 +21,15 @@ cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
 
 
 cdef void prepare(Gradients* g) noexcept nogil:
-    cdef Py_ssize_t widest = 0, i
+    cdef Py_ssize_t widest = 0, highest = 0, i
     cdef Py_ssize_t W = g.engine.lanes
     g.tasks = pieces(g.N, ROWS) if g.out != NULL else 0
     for i in range(g.matrices):
-        g.tasks += g.matrix[i].gates * pieces(g.matrix[i].units, UNITS)
+        g.tasks += g.matrix[i].gates * pieces(g.matrix[i].units, piece_of(g.matrix[i].units))
+        highest = max(highest, piece_of(g.matrix[i].units))
         if g.matrix[i].ids == NULL:
             widest = max(widest, pieces(g.matrix[i].inputs, W) * W)
-    g.scratch_size = (DEPTH * widest + (DEPTH + W) * UNITS) * g.word + 128
+    g.scratch_size = (DEPTH * widest + (DEPTH + W) * highest) * g.word + 128
 
 
 cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column) noexcept nogil:
@@ -45,8 +47,10 @@ cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssiz
 
 cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize_t piece, char* panels) noexcept nogil:
     """A piece of a gate's rows of dW and db."""
-    cdef Py_ssize_t begin = piece * UNITS, count = min(<Py_ssize_t>UNITS, m.units - begin), n, depth, p, v, group
+    cdef Py_ssize_t height = piece_of(m.units), begin = piece * height, count = min(height, m.units - begin)
+    cdef Py_ssize_t n, depth, p, v, group
     cdef Py_ssize_t first = gate * m.units + begin, column = m.column[gate] + begin, W = g.engine.lanes, I = m.inputs
+    cdef Py_ssize_t deep = min(<Py_ssize_t>DEPTH, max(<Py_ssize_t>64, PIECE // max(I, <Py_ssize_t>1) // 16 * 16))
     cdef const char* dgates = <const char*>g.dgates + column * g.word
     cdef char* turned = panels + (DEPTH * pieces(I, W) * W * g.word + 63) // 64 * 64
     cdef Product q
@@ -62,7 +66,7 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
     q.out, q.out_row, q.start_row, q.b = <char*>m.dW + first * I * g.word, I, I, panels
     n = 0
     while n < g.N:
-        depth = min(<Py_ssize_t>DEPTH, g.N - n)
+        depth = min(deep, g.N - n)
         for p in range(q.last):
             group = min(<Py_ssize_t>GROUP, q.vectors - p * GROUP)
             for v in range(group):
@@ -73,8 +77,8 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
         if I >= WIDE:
             for v in range(pieces(depth, W)):
                 g.engine.pack(count, min(W, depth - v * W), <const char*>q.a + v * W * g.ld * g.word, 1, g.ld,
-                              DEPTH // W + 1, turned + v * W * g.word)
-            q.a, q.row, q.step = turned, DEPTH + W, 1
+                              deep // W + 1, turned + v * W * g.word)
+            q.a, q.row, q.step = turned, deep + W, 1
         q.start = q.out if n or m.adds else NULL
         g.engine.product(&q)
         n += depth
@@ -95,7 +99,7 @@ cdef void inputs(const Gradients* g, Py_ssize_t piece) noexcept nogil:
 cdef void run(const Gradients* g, Py_ssize_t task, int me) noexcept nogil:
     cdef Py_ssize_t i, size
     for i in range(g.matrices):
-        size = pieces(g.matrix[i].units, UNITS)
+        size = pieces(g.matrix[i].units, piece_of(g.matrix[i].units))
         if task < g.matrix[i].gates * size:
             weights(g, &g.matrix[i], task // size, task % size, g.scratch + me * g.scratch_size)
             return
@@ -105,7 +109,7 @@ cdef void run(const Gradients* g, Py_ssize_t task, int me) noexcept nogil:
 
 cdef void collect(Gradients* g, int threads) noexcept nogil:
     cdef Py_ssize_t task
-    cdef unsigned long mode
+    cdef unsigned long mode = 0
     if threads == 1:
         mode = flush_denormals()
         for task in range(g.tasks):

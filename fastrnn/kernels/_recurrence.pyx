@@ -63,17 +63,26 @@ cdef void project_ids(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t n,
     cdef Py_ssize_t G = c.ih.units
     cdef float* f
     cdef double* d
+    cdef Py_ssize_t group
     width = (s.last - s.first) * c.ih.group * W
     for r in range(n):
         id = c.ids[place(c, &c.at_x, t, s.first_row + r * s.stride)]
         for p in range(s.first, s.last):
-            for v in range(min(c.ih.group, c.ih.vectors - p * c.ih.group)):
+            group = min(c.ih.group, c.ih.vectors - p * c.ih.group)
+            for v in range(group):
                 g = v * c.units if c.ih.interleaved else 0
                 unit = p * W if c.ih.interleaved else (p * c.ih.group + v) * W
                 f = <float*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
                 d = <double*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
                 for u in range(W):
-                    if c.word == 4:
+                    if c.W_ih != NULL:  # a row of its panels is such a column, gate beside gate
+                        if c.word == 4:
+                            f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u] + \
+                                (<const float*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
+                        else:
+                            d[u] = (<const double*>c.bias)[(p * c.ih.group + v) * W + u] + \
+                                (<const double*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
+                    elif c.word == 4:
                         f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u]
                         if unit + u < G:
                             f[u] += (<const float*>c.W_given)[(g + unit + u) * c.inputs + id]

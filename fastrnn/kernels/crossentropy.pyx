@@ -22,7 +22,7 @@ from ._memory import borrow, give_back
 cimport numpy as cnp
 
 from ._engine cimport Engine, Product, engine, flush_denormals, real, restore_mode
-from ._gradients cimport UNITS, Gradients, prepare, weights
+from ._gradients cimport Gradients, piece_of, prepare, weights
 from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
@@ -136,8 +136,8 @@ cdef void collect_tile(
         g.engine.product(&q)
         return
     weights(g, &g.matrix[0], 0, task - groups, scratch)
-    first = (task - groups) * UNITS
-    count = min(<Py_ssize_t>UNITS, size.classes - first)
+    first = (task - groups) * piece_of(size.classes)
+    count = min(piece_of(size.classes), size.classes - first)
     if first_chunk:
         memset(db + first, 0, count * sizeof(real))
     for r in range(size.rows):
@@ -158,7 +158,7 @@ cdef void run_chunk(
     cdef Py_ssize_t collections = 0
     cdef unsigned long mode = 0
     if scale != NULL:
-        collections = pieces(size.rows, COLLECT_ROWS) + pieces(size.classes, UNITS)
+        collections = pieces(size.rows, COLLECT_ROWS) + pieces(size.classes, piece_of(size.classes))
     for r in range(size.rows):
         losses[r] = NAN  # what stays where a target is no class
     with parallel(num_threads=threads):
