@@ -30,4 +30,3 @@ cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept
 cdef void measure(Call* c) noexcept
 cdef void run_forward(Call* c, int threads) noexcept
-cdef int team_size() noexcept nogil  # of the parallel region that the caller is in

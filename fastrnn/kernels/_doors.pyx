@@ -11,21 +11,11 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH
+from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH, SHARES, Relay
 from ._panels cimport Panels
-from ._recurrence cimport Call, forward_share
+from ._recurrence cimport Call, forward_pass
 
 cnp.import_array()
-
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    #else
-    #define omp_get_num_threads() 1
-    #endif
-    """
-    int omp_get_num_threads() nogil
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
@@ -55,15 +45,11 @@ def weights_of(int cell, params):
     return panels_of(cell, params)
 
 
-cdef int team_size() noexcept nogil:
-    return omp_get_num_threads()
-
-
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
-    """The team for this call; sets by_units."""
+    """The team for this call; sets shares and by_units."""
     cdef Py_ssize_t G = c.ih.gates * c.units, enough = 2 * threads, step
     cdef Py_ssize_t t, T = c.T
-    c.by_units = T
+    c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
     if G * c.units * c.word > CACHE:
@@ -76,15 +62,16 @@ cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
             while c.by_units and c.steps[c.by_units - 1] < enough and \
                     c.steps[c.by_units - 1] * G * c.units >= STEP_MULTIPLY_ADDS:
                 c.by_units -= 1
-    if c.B == 1 and c.by_units == T:
-        return 1
-    return threads
+    if c.B > 1 or c.by_units < T:
+        c.shares = threads
+    return c.shares
 
 
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept:
     memset(c, 0, sizeof(Call))
     c.engine, c.cell, c.word = p.engine, p.cell, p.word
     c.T, c.B, c.N, c.inputs, c.units = T, B, N, p.inputs, p.units
+    c.shares, c.by_units = 1, T
     c.hh, c.ih, c.chain = p.hh, p.ih, p.chain
     c.at_x.along_b = c.at_y.along_b = c.at_dy.along_b = 1
     c.y_row = p.units
@@ -92,14 +79,17 @@ cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) 
 
 
 cdef void run_forward(Call* c, int threads) noexcept:
+    cdef Relay relay
     if work_of(c) < BRIEF:
-        forward_share(c, 0, 1)
+        forward_pass(c, 0)
     elif threads == 1:
         with nogil:
-            forward_share(c, 0, 1)
+            forward_pass(c, 0)
     else:
+        memset(&relay, 0, sizeof(Relay))
+        c.relay = &relay
         with nogil, parallel(num_threads=threads):
-            forward_share(c, threadid(), omp_get_num_threads())
+            forward_pass(c, threadid())
 
 
 cdef inline bint same_shape(object a, Py_ssize_t B, Py_ssize_t H) noexcept:
@@ -107,7 +97,7 @@ cdef inline bint same_shape(object a, Py_ssize_t B, Py_ssize_t H) noexcept:
 
 
 cdef void measure(Call* c) noexcept:
-    """Rows projected at a time, and a thread's scratch."""
+    """Rows projected at a time, and a share's scratch."""
     cdef Py_ssize_t W = c.engine.lanes, width = c.ih.panels * c.ih.group * W
     cdef Py_ssize_t most = c.B if c.B > CHUNK else min(<Py_ssize_t>CHUNK, max(c.N, <Py_ssize_t>1))
     c.chunk = most

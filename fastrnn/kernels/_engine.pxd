@@ -74,8 +74,10 @@ cdef extern from "simd/engine.h" nogil:
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void* a, Py_ssize_t row, void* out) noexcept nogil
         double (*spin)(Py_ssize_t rounds) noexcept nogil
 
-    ctypedef struct Barrier "fastrnn_barrier":
-        int arrived
+    ctypedef struct Relay "fastrnn_relay":
+        int done
+    enum:
+        SHARES "FASTRNN_SHARES"
 
 ctypedef fused real:
     float
@@ -84,7 +86,10 @@ ctypedef fused real:
 
 # Both tables of the level in use: [0] for float, [1] for double.
 cdef const Engine* engine(bint wide) noexcept nogil
-cdef void wait(Barrier* barrier, int team) noexcept nogil
+# The relay of simd/engine.h.
+cdef bint take(Relay* relay, int share, int item) noexcept nogil
+cdef void finish(Relay* relay) noexcept nogil
+cdef void await_done(Relay* relay, int done) noexcept nogil
 # Flush denormals to zero in this thread; give what it returns to restore_mode.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_mode(unsigned long mode) noexcept nogil

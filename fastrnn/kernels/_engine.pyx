@@ -11,7 +11,9 @@ from cython.parallel cimport prange
 
 cdef extern from "simd/engine.h" nogil:
     const Engine* fastrnn_level(const char* name, int is_double)
-    void fastrnn_wait(Barrier* barrier, int team)
+    int fastrnn_take(Relay* relay, int share, int item)
+    void fastrnn_done(Relay* relay)
+    void fastrnn_await(Relay* relay, int done)
     unsigned long fastrnn_flush_denormals()
     void fastrnn_restore_mode(unsigned long mode)
 
@@ -51,8 +53,16 @@ cdef const Engine* engine(bint wide) noexcept nogil:
     return _tables[wide]
 
 
-cdef void wait(Barrier* barrier, int team) noexcept nogil:
-    fastrnn_wait(barrier, team)
+cdef bint take(Relay* relay, int share, int item) noexcept nogil:
+    return fastrnn_take(relay, share, item)
+
+
+cdef void finish(Relay* relay) noexcept nogil:
+    fastrnn_done(relay)
+
+
+cdef void await_done(Relay* relay, int done) noexcept nogil:
+    fastrnn_await(relay, done)
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

@@ -4,8 +4,9 @@ A pass is prepared, run and finished.  So the two directions of a bidirectional 
 run beside each other: each on a core of its own needs no barrier and keeps its weights in that core's cache.
 """
 
-from cython.parallel cimport parallel, threadid
+from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._doors cimport FEW_MULTIPLY_ADDS, data, describe, measure, plan, run_forward, team_size, work_of
-from ._engine cimport GRU, LSTM
+from ._doors cimport FEW_MULTIPLY_ADDS, data, describe, measure, plan, run_forward, work_of
+from ._engine cimport GRU, LSTM, Relay
 from ._gradients cimport Gradients, collect, prepare
 from ._panels cimport Panels
-from ._recurrence cimport Call, backward_share, forward_share
+from ._recurrence cimport Call, backward_pass, forward_pass
 
 cnp.import_array()
 
@@ -199,35 +200,34 @@ cdef class Backward:
 
 
 cdef void run_backward(Call* c, int threads) noexcept:
+    cdef Relay relay
+    memset(&relay, 0, sizeof(Relay))
+    c.relay = &relay
     with nogil:
         if threads == 1:
-            backward_share(c, 0, 1)
+            backward_pass(c, 0)
         else:
             with parallel(num_threads=threads):
-                backward_share(c, threadid(), team_size())
+                backward_pass(c, threadid())
 
 
-cdef bint apart(const Call* c, int team, int threads) noexcept:
+cdef bint apart(const Call* c, int threads) noexcept:
     """Whether two such passes run beside each other: where one alone would share its units, or its few rows."""
     return threads > 1 and 2 * work_of(c) >= FEW_MULTIPLY_ADDS and c.B <= APART
 
 
-cdef void alone(Call** calls, int me, int team, bint backwards) noexcept nogil:
-    """One thread's whole passes of the two."""
-    while me < 2:
-        if backwards:
-            backward_share(calls[me], 0, 1)
-        else:
-            forward_share(calls[me], 0, 1)
-        me += team
-
-
 cdef void beside(Call* one, Call* two, bint backwards) noexcept:
-    """Both on a thread each, or one after the other where there is only one."""
+    """Both at once, each in one share; one thread runs them one after the other."""
     cdef Call* calls[2]
+    cdef int k
     calls[0], calls[1] = one, two
-    with nogil, parallel(num_threads=2):
-        alone(calls, threadid(), team_size(), backwards)
+    for k in range(2):
+        calls[k].shares, calls[k].by_units = 1, calls[k].T
+    for k in prange(2, nogil=True, num_threads=2, schedule="dynamic", chunksize=1):
+        if backwards:
+            backward_pass(calls[k], 0)
+        else:
+            forward_pass(calls[k], 0)
 
 
 def forward(int cell, params, x, s0, training, h_mask, int threads):
@@ -271,7 +271,7 @@ def forward_both(int cell, params, x, s0, training, masks, int threads):
     cdef Forward one = Forward(cell, params[0], x, s0[0], training, masks[0], threads, None, None, y, 0)
     back = x.layout.reversal
     cdef Forward two = Forward(cell, params[1], x, s0[1], training, masks[1], threads, back, back, y, H)
-    if apart(&one.c, one.team, threads):
+    if apart(&one.c, threads):
         beside(&one.c, &two.c, False)
     else:
         run_forward(&one.c, one.team)
@@ -288,7 +288,7 @@ def backward_both(int cell, params, caches, dy, dsT, int threads):
     cdef Backward two = Backward(
         cell, params[1], caches[1], dy[1], dsT[1], threads, layout.reversal, layout.reversal
     )
-    if apart(&one.c, one.team, threads):
+    if apart(&one.c, threads):
         beside(&one.c, &two.c, True)
     else:
         run_backward(&one.c, one.team)

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from ._engine cimport Barrier, Engine
+from ._engine cimport Engine, Relay
 from ._panels cimport Shape
 
 
@@ -20,8 +20,9 @@ cdef struct Call:
     Py_ssize_t T, B, N, inputs, units
     const int64_t* steps              # NULL: every step has B rows
     const int64_t* offsets
-    Py_ssize_t by_units               # from this step on threads share units, before it they share rows
-    Barrier barrier
+    int shares                        # into which the work of a step is cut; threads take them (simd/engine.h)
+    Py_ssize_t by_units               # from this step on shares are units, before it they are rows
+    Relay* relay                      # all zero; not needed for one share
     Shape hh, ih
     const void* W_hh
     const void* W_ih
@@ -41,7 +42,7 @@ cdef struct Call:
     char* kept
     Py_ssize_t kept_row
     char* scratch
-    Py_ssize_t chunk, scratch_size    # rows projected at a time; bytes a thread
+    Py_ssize_t chunk, scratch_size    # rows projected at a time; bytes a share
     # Backward.
     Shape chain
     const void* W_chain
@@ -52,5 +53,6 @@ cdef struct Call:
     char* dc
 
 
-cdef void forward_share(Call* call, int me, int team) noexcept nogil
-cdef void backward_share(Call* call, int me, int team) noexcept nogil
+# A pass, as thread number `me` takes part in it; one thread is enough.
+cdef void forward_pass(Call* call, int me) noexcept nogil
+cdef void backward_pass(Call* call, int me) noexcept nogil

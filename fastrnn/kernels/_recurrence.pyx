@@ -1,17 +1,28 @@
 """The time loop of every recurrence, forwards and backwards, as one thread of a team sees it.
 
-A thread's share is either some rows (every `team`-th sequence: they are sorted by length, so shares are equal at every
-step) and all units, without a barrier; or all rows and some units, with one barrier a step.  The second way is for few
-rows: a thread's part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences
-end, a ragged batch goes over from the first to the second.  Nothing of this changes a bit of a result
-(simd/engine.h).
+A share of the work is either some rows (every n-th sequence: they are sorted by length, so shares are equal at every
+step) and all units, for all steps; or all rows and some units, step by step.  The second way is for few rows: a thread's
+part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences end, a ragged batch
+goes over from the first to the second.  Shares are taken by the relay of simd/engine.h.  Nothing of this changes a
+bit of a result.
 
 Forward, per chunk of steps: *project* (x W_ih' + b into scratch that is still in cache when it is read), then *recur*.
 """
 
 from libc.string cimport memcpy
 
-from ._engine cimport GRU, LSTM, Back, Product, Step, flush_denormals, restore_mode, wait
+from ._engine cimport (
+    GRU,
+    LSTM,
+    Back,
+    Product,
+    Step,
+    await_done,
+    finish,
+    flush_denormals,
+    restore_mode,
+    take,
+)
 
 cdef enum:
     PAD = 64  # bytes between gathered rows: those a power of two apart fall into one cache set
@@ -39,15 +50,18 @@ cdef inline Py_ssize_t history(const Call* c, Py_ssize_t t, Py_ssize_t j) noexce
 
 cdef struct Share:
     Py_ssize_t first_row, stride, first, last  # rows first_row, first_row + stride, ...; panels
+    char* scratch
 
 
-cdef inline Share share_of(Py_ssize_t panels, bint by_units, int me, int team) noexcept nogil:
+cdef inline Share share_of(const Call* c, Py_ssize_t panels, bint by_units, int k) noexcept nogil:
+    """Share number k."""
     cdef Share s
+    s.scratch = c.scratch + k * c.scratch_size
     if by_units:
         s.first_row, s.stride = 0, 1
-        s.first, s.last = panels * me // team, panels * (me + 1) // team
+        s.first, s.last = panels * k // c.shares, panels * (k + 1) // c.shares
     else:
-        s.first_row, s.stride = me, team
+        s.first_row, s.stride = k, c.shares
         s.first, s.last = 0, panels
     return s
 
@@ -143,69 +157,121 @@ cdef void mask_rows(const Call* c, const Share* s, Py_ssize_t n, const char* h, 
                 (<double*>out)[r * out_row + j] = (<const double*>h)[r * h_row + j] * (<const double*>c.mask)[q + j]
 
 
-cdef void forward_steps(Call* c, Share* s, Py_ssize_t t, Py_ssize_t last, bint together, int team, char* scratch) noexcept nogil:
-    """Steps t .. last - 1 of one share; together: the team waits for each other after each."""
-    cdef Py_ssize_t H = c.units, W = c.engine.lanes, width = (s.last - s.first) * c.ih.group * W
-    cdef Py_ssize_t line = H * c.word, end, r, rows, before, now
-    cdef char* pre = scratch
-    cdef char* read = pre + c.chunk * width * c.word
-    cdef char* x_rows = read + (c.B * (line + PAD) if c.mask != NULL else 0)
+cdef inline Py_ssize_t width_of(const Call* c, const Share* s) noexcept nogil:
+    """Numbers of a projected row."""
+    return (s.last - s.first) * c.ih.group * c.engine.lanes
+
+
+cdef inline char* read_rows(const Call* c, const Share* s) noexcept nogil:
+    """The part of a share's scratch for masked states, behind that for projected rows."""
+    return s.scratch + c.chunk * width_of(c, s) * c.word
+
+
+cdef void project_chunk(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end) noexcept nogil:
+    project(c, s, t, end, s.scratch, read_rows(c, s) + (c.B * (c.units * c.word + PAD) if c.mask != NULL else 0))
+
+
+cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t last) noexcept nogil:
+    """The step after the last one, before `last`, that is projected together with step t."""
+    cdef Py_ssize_t rows = rows_of(c, s, t)
+    t += 1
+    while t < last and 0 < rows_of(c, s, t) <= c.chunk - rows:
+        rows += rows_of(c, s, t)
+        t += 1
+    return t
+
+
+cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r) noexcept nogil:
+    """Step t of a share, projected from row r of its scratch on."""
+    cdef Py_ssize_t H = c.units, width = width_of(c, s), line = H * c.word, before, now
+    cdef char* read
     cdef Step q
-    q.units, q.first, q.last, q.W, q.bias = H, s.first, s.last, c.W_hh, c.bias_n
-    q.pre_row, q.kept_row = width, s.stride * c.kept_row
-    q.h_row = q.read_row = q.before_row = q.c_row = s.stride * H
-    q.c, q.y, q.kept, q.y_row, q.y_index, q.y_step = NULL, NULL, NULL, c.y_row, NULL, 0
+    q.rows, q.units, q.first, q.last, q.backwards = rows_of(c, s, t), H, s.first, s.last, t & 1
+    q.W, q.bias, q.pre, q.pre_row = c.W_hh, c.bias_n, s.scratch + r * width * c.word, width
+    q.read_row = q.before_row = q.c_row = q.h_row = s.stride * H
+    if c.training:
+        before, now = history(c, t - 1, s.first_row), history(c, t, s.first_row)
+    else:
+        before, now = (t & 1) * c.B + s.first_row, (1 - (t & 1)) * c.B + s.first_row
+    q.read = q.before = c.h + before * line
+    q.h, q.c, q.kept, q.kept_row = c.h + now * line, NULL, NULL, s.stride * c.kept_row
+    if c.mask != NULL:
+        read = read_rows(c, s)
+        q.read, q.read_row = read, H + PAD // c.word
+        mask_rows(c, s, q.rows, c.h + before * line, s.stride * H, read, q.read_row)
+    if c.cell == LSTM:
+        q.before = c.c + (before if c.training else s.first_row) * line
+        q.c = c.c + (now if c.training else s.first_row) * line
+    if c.kept != NULL:
+        q.kept = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
+    q.y, q.y_row, q.y_index, q.y_step = NULL, c.y_row, NULL, s.stride
+    if c.y != NULL and c.at_y.index != NULL:
+        q.y, q.y_index = c.y, c.at_y.index + offset(c, t) + s.first_row
+    elif c.y != NULL:
+        q.y = c.y + place(c, &c.at_y, t, s.first_row) * c.y_row * c.word
+        q.y_step = s.stride * c.at_y.along_b
+    c.engine.step[c.cell](&q)
+
+
+cdef void forward_rows(const Call* c, const Share* s, Py_ssize_t last) noexcept nogil:
+    """Steps 0 .. last - 1 of a share of rows."""
+    cdef Py_ssize_t t = 0, end, r
     while t < last and rows_of(c, s, t) > 0:
-        end, rows = t + 1, rows_of(c, s, t)
-        while end < last and rows_of(c, s, end) > 0 and rows + rows_of(c, s, end) <= c.chunk:
-            rows += rows_of(c, s, end)
-            end += 1
-        project(c, s, t, end, pre, x_rows)
+        end = chunk_end(c, s, t, last)
+        project_chunk(c, s, t, end)
         r = 0
         while t < end:
-            q.rows, q.backwards = rows_of(c, s, t), t & 1
-            if c.training:
-                before, now = history(c, t - 1, s.first_row), history(c, t, s.first_row)
-            else:
-                before = (t & 1) * c.B + s.first_row
-                now = (1 - (t & 1)) * c.B + s.first_row
-            q.pre = pre + r * width * c.word
-            q.read = q.before = c.h + before * line
-            q.h = c.h + now * line
-            q.read_row = s.stride * H
-            if c.mask != NULL:
-                q.read_row = H + PAD // c.word
-                mask_rows(c, s, q.rows, c.h + before * line, s.stride * H, read, q.read_row)
-                q.read = read
-            if c.cell == LSTM:
-                q.before = c.c + (before if c.training else s.first_row) * line
-                q.c = c.c + (now if c.training else s.first_row) * line
-            if c.training and c.kept != NULL:
-                q.kept = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
-            if c.y != NULL:
-                if c.at_y.index != NULL:
-                    q.y, q.y_index, q.y_step = c.y, c.at_y.index + offset(c, t) + s.first_row, s.stride
-                else:
-                    q.y = c.y + place(c, &c.at_y, t, s.first_row) * c.y_row * c.word
-                    q.y_step = s.stride * c.at_y.along_b
-            c.engine.step[c.cell](&q)
-            if together:
-                wait(&c.barrier, team)
-            r += q.rows
+            forward_step(c, s, t, r)
+            r += rows_of(c, s, t)
             t += 1
 
 
-cdef void forward_share(Call* c, int me, int team) noexcept nogil:
+cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
+    """Steps t .. T - 1 in shares of units; `item` is the number of the relay's next item."""
+    cdef Py_ssize_t end, r
+    cdef Share s
+    cdef int i, k
+    while t < c.T:
+        s = share_of(c, c.hh.panels, True, me)
+        end, r = chunk_end(c, &s, t, c.T), 0
+        for i in range(c.shares):
+            k = (me + i) % c.shares
+            if take(c.relay, k, item):
+                s = share_of(c, c.hh.panels, True, k)
+                project_chunk(c, &s, t, end)
+                finish(c.relay)
+        item += 1
+        await_done(c.relay, item * c.shares)
+        while t < end:
+            for i in range(c.shares):
+                k = (me + i) % c.shares
+                if take(c.relay, k, item):
+                    s = share_of(c, c.hh.panels, True, k)
+                    forward_step(c, &s, t, r)
+                    finish(c.relay)
+            item += 1
+            await_done(c.relay, item * c.shares)
+            r += running(c, t)
+            t += 1
+
+
+cdef void forward_pass(Call* c, int me) noexcept nogil:
     cdef unsigned long mode = flush_denormals()
-    cdef char* scratch = c.scratch + me * c.scratch_size
-    cdef Py_ssize_t turn = c.by_units if team > 1 else c.T
-    cdef Share s = share_of(c.hh.panels, False, me, team)
-    if turn > 0:
-        forward_steps(c, &s, 0, turn, False, team, scratch)
-    if turn < c.T:
-        wait(&c.barrier, team)
-        s = share_of(c.hh.panels, True, me, team)
-        forward_steps(c, &s, turn, c.T, True, team, scratch)
+    cdef Share s
+    cdef int i, k
+    if c.shares == 1:
+        s = share_of(c, c.hh.panels, False, 0)
+        forward_rows(c, &s, c.T)
+    else:
+        for i in range(c.shares):
+            k = (me + i) % c.shares
+            if take(c.relay, k, 0):
+                s = share_of(c, c.hh.panels, False, k)
+                forward_rows(c, &s, c.by_units)
+                finish(c.relay)
+        if c.by_units < c.T:
+            await_done(c.relay, c.shares)
+            forward_units(c, me, c.by_units, 1)
     restore_mode(mode)
 
 
@@ -226,63 +292,96 @@ cdef void unmask_rows(const Call* c, const Share* s, Py_ssize_t n, Py_ssize_t fi
                 (<double*>c.dh)[q + j] = d + (<double*>c.dh)[q + j] if adds else d
 
 
-cdef void backward_steps(Call* c, Share* s, Py_ssize_t first, Py_ssize_t t, bint together, int team, char* scratch) noexcept nogil:
-    """Steps t - 1 down to `first` of one share."""
-    cdef Py_ssize_t H = c.units, W = c.engine.lanes, line = H * c.word, rows, row
-    cdef Py_ssize_t begin = min(H, s.first * c.chain.group * W), stop = min(H, s.last * c.chain.group * W)
+cdef inline Py_ssize_t unit_of(const Call* c, Py_ssize_t panel) noexcept nogil:
+    """The first unit of a panel of the chain."""
+    return min(c.units, panel * c.chain.group * c.engine.lanes)
+
+
+cdef void back(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    """The element-wise part of step t of a share: kept gates become their gradients."""
+    cdef Py_ssize_t H = c.units, line = H * c.word, row = offset(c, t) + s.first_row
     cdef Back b
-    cdef Product q
-    b.units, b.first, b.last = H, begin, stop
+    b.rows, b.units, b.first, b.last = rows_of(c, s, t), H, unit_of(c, s.first), unit_of(c, s.last)
+    if b.rows == 0:
+        return
     b.dh_row = b.before_row = b.after_row = s.stride * H
     b.dh = c.dh + s.first_row * line
     b.dc = c.dc + s.first_row * line if c.dc != NULL else NULL
-    b.kept_row = s.stride * c.kept_row
-    b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, c.dy_row, 0, NULL
-    q.k, q.n, q.group, q.vectors = c.chain.k, H, c.chain.group, c.chain.vectors
-    q.first, q.last, q.b, q.step, q.start_row, q.activation = s.first, s.last, c.W_chain, 1, s.stride * H, 0
-    q.row = s.stride * c.kept_row
-    while t > first:
-        t -= 1
-        rows = rows_of(c, s, t)
-        if rows > 0:
-            row = offset(c, t) + s.first_row
-            b.rows, b.kept = rows, c.kept + row * c.kept_row * c.word
-            if c.dy != NULL:
-                if c.at_dy.index != NULL:
-                    b.dy, b.dy_index, b.dy_step = c.dy, c.at_dy.index + row, s.stride
-                else:
-                    b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * c.dy_row * c.word
-                    b.dy_step = s.stride * c.at_dy.along_b
-            if c.cell == LSTM:
-                b.before = c.c + history(c, t - 1, s.first_row) * line
-                b.after = c.c + history(c, t, s.first_row) * line
-            else:
-                b.before = c.h + history(c, t - 1, s.first_row) * line
-                b.after = c.h + history(c, t, s.first_row) * line
-            c.engine.back[c.cell](&b)
-        if together:
-            wait(&c.barrier, team)
-        if rows > 0:
-            q.m, q.a = rows, b.kept
-            if c.mask == NULL:
-                q.out, q.out_row = b.dh, s.stride * H
-                q.start = b.dh if c.cell == GRU else NULL
-                c.engine.product(&q)
-            else:
-                q.out, q.out_row, q.start = scratch, H, NULL
-                c.engine.product(&q)
-                unmask_rows(c, s, rows, begin, stop, scratch)
+    b.kept, b.kept_row = c.kept + row * c.kept_row * c.word, s.stride * c.kept_row
+    b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, c.dy_row, s.stride, NULL
+    if c.dy != NULL and c.at_dy.index != NULL:
+        b.dy, b.dy_index = c.dy, c.at_dy.index + row
+    elif c.dy != NULL:
+        b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * c.dy_row * c.word
+        b.dy_step = s.stride * c.at_dy.along_b
+    b.before = (c.c if c.cell == LSTM else c.h) + history(c, t - 1, s.first_row) * line
+    b.after = (c.c if c.cell == LSTM else c.h) + history(c, t, s.first_row) * line
+    c.engine.back[c.cell](&b)
 
 
-cdef void backward_share(Call* c, int me, int team) noexcept nogil:
-    cdef unsigned long mode = flush_denormals()
-    cdef char* scratch = c.scratch + me * c.scratch_size
-    cdef Py_ssize_t turn = c.by_units if team > 1 else c.T
+cdef void chain(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    """dh of a share before step t: dgates W_hh."""
+    cdef Py_ssize_t H = c.units
+    cdef Product q
+    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), c.chain.k, H, c.chain.group, c.chain.vectors
+    if q.m == 0:
+        return
+    q.first, q.last, q.b, q.activation = s.first, s.last, c.W_chain, 0
+    q.a = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
+    q.row, q.step, q.start_row = s.stride * c.kept_row, 1, s.stride * H
+    if c.mask == NULL:
+        q.out, q.out_row = c.dh + s.first_row * H * c.word, s.stride * H
+        q.start = q.out if c.cell == GRU else NULL
+        c.engine.product(&q)
+    else:
+        q.out, q.out_row, q.start = s.scratch, H, NULL
+        c.engine.product(&q)
+        unmask_rows(c, s, q.m, unit_of(c, s.first), unit_of(c, s.last), s.scratch)
+
+
+cdef int backward_units(Call* c, int me) noexcept nogil:
+    """Steps T - 1 down to by_units in shares of units; returns the number of the relay's next item."""
+    cdef Py_ssize_t t = c.T - 1
     cdef Share s
-    if turn < c.T:
-        s = share_of(c.chain.panels, True, me, team)
-        backward_steps(c, &s, turn, c.T, True, team, scratch)
-        wait(&c.barrier, team)
-    s = share_of(c.chain.panels, False, me, team)
-    backward_steps(c, &s, 0, turn, False, team, scratch)
+    cdef int i, k, item = 0
+    while True:  # an item is the chain of one step and the element-wise part of the step before it
+        for i in range(c.shares):
+            k = (me + i) % c.shares
+            if take(c.relay, k, item):
+                s = share_of(c, c.chain.panels, True, k)
+                if t < c.T - 1:
+                    chain(c, &s, t + 1)
+                if t >= c.by_units:
+                    back(c, &s, t)
+                finish(c.relay)
+        item += 1
+        await_done(c.relay, item * c.shares)
+        if t < c.by_units:
+            return item
+        t -= 1
+
+
+cdef void backward_rows(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    """Steps t - 1 down to 0 of a share of rows."""
+    while t > 0:
+        t -= 1
+        back(c, s, t)
+        chain(c, s, t)
+
+
+cdef void backward_pass(Call* c, int me) noexcept nogil:
+    cdef unsigned long mode = flush_denormals()
+    cdef Share s
+    cdef int i, k, item
+    if c.shares == 1:
+        s = share_of(c, c.chain.panels, False, 0)
+        backward_rows(c, &s, c.T)
+    else:
+        item = backward_units(c, me) if c.by_units < c.T else 0
+        for i in range(c.shares):
+            k = (me + i) % c.shares
+            if take(c.relay, k, item):
+                s = share_of(c, c.chain.panels, False, k)
+                backward_rows(c, &s, c.by_units)
+                finish(c.relay)
     restore_mode(mode)

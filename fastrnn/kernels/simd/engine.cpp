@@ -1,4 +1,4 @@
-/* What exists once: which level runs, how threads wait, how denormals are flushed. */
+/* What exists once: which level runs, how threads share work, how denormals are flushed. */
 #include "engine.h"
 
 #include <atomic>
@@ -66,17 +66,22 @@ const fastrnn_engine *fastrnn_level(const char *name, int is_double)
     return NULL;
 }
 
-void fastrnn_wait(fastrnn_barrier *barrier, int team)
+int fastrnn_take(fastrnn_relay *relay, int share, int item)
 {
-    std::atomic<int> &arrived = *reinterpret_cast<std::atomic<int> *>(&barrier->arrived);
-    std::atomic<int> &round = *reinterpret_cast<std::atomic<int> *>(&barrier->round);
-    const int now = round.load(std::memory_order_relaxed);
-    if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == team) {
-        arrived.store(0, std::memory_order_relaxed);
-        round.store(now + 1, std::memory_order_release);
-        return;
-    }
-    for (int spins = 0; round.load(std::memory_order_acquire) == now; spins++) {
+    std::atomic<int> &items = *reinterpret_cast<std::atomic<int> *>(&relay->taken[share].items);
+    if (items.load(std::memory_order_relaxed) != item) return 0;
+    return items.compare_exchange_strong(item, item + 1, std::memory_order_acq_rel);
+}
+
+void fastrnn_done(fastrnn_relay *relay)
+{
+    reinterpret_cast<std::atomic<int> *>(&relay->done)->fetch_add(1, std::memory_order_acq_rel);
+}
+
+void fastrnn_await(fastrnn_relay *relay, int done)
+{
+    std::atomic<int> &now = *reinterpret_cast<std::atomic<int> *>(&relay->done);
+    for (int spins = 0; now.load(std::memory_order_acquire) < done; spins++) {
         if (spins < SPINS) relax();
         else yield();
     }

@@ -100,9 +100,19 @@ typedef struct {
 /* The table of a level, or NULL where it was not compiled or this CPU cannot run it. */
 const fastrnn_engine *fastrnn_level(const char *name, int is_double);
 
-/* Threads of one team wait for each other: they spin for a while, then yield. */
-typedef struct { int arrived, round; char apart[56]; } fastrnn_barrier;
-void fastrnn_wait(fastrnn_barrier *barrier, int team);
+/* Work in items that follow one another, each in the same shares.  A thread takes its own share of an item and then
+ * whatever others have not begun, and goes on when all shares are done.  So a team may be smaller than its shares, and
+ * nobody waits for a thread that the system has put aside, unless that happened in the middle of a share.  All zero
+ * at the start.
+ */
+enum { FASTRNN_SHARES = 64 };
+typedef struct {
+    struct { int items; char apart[60]; } taken[FASTRNN_SHARES]; /* a cache line each */
+    int done;                                                    /* shares of all items */
+} fastrnn_relay;
+int fastrnn_take(fastrnn_relay *relay, int share, int item);     /* whether the caller is the one to do it */
+void fastrnn_done(fastrnn_relay *relay);
+void fastrnn_await(fastrnn_relay *relay, int done);              /* spins for a while, then yields */
 
 /* Flush denormals to zero in this thread; returns the mode before, for fastrnn_restore_mode. */
 unsigned long fastrnn_flush_denormals(void);
