@@ -1,7 +1,7 @@
 """What a busy machine costs: an LSTM on two threads while two other processes keep both cores busy.
 
-``python -m bench.neighbours`` prints, for one sequence and for a batch, the time of a call when nobody else runs and when
-both cores are shared, and the mean as a multiple of the fair share, which is twice the first.
+``python -m bench.neighbours`` prints, for one sequence and for a batch, the time of a call when nobody else
+runs and when both cores are shared, and the mean as a multiple of the fair share: twice the first.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def main() -> None:
                 other.wait()
         fair = 2 * median(alone)
         print(
-            f"{'x'.join(map(str, shape))}: alone {median(alone):.2f} ms; both cores busy: mean {mean(shared):.2f} ms, "
-            f"median {median(shared):.2f} ms, longest {max(shared):.1f} ms; mean / fair share {mean(shared) / fair:.2f}"
+            f"{'x'.join(map(str, shape))}: alone {median(alone):.2f} ms; both cores busy: "
+            f"mean {mean(shared):.2f} ms, median {median(shared):.2f} ms, longest {max(shared):.1f} ms; "
+            f"mean / fair share {mean(shared) / fair:.2f}"
         )
 
 
