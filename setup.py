@@ -33,12 +33,13 @@ ENGINE = KERNELS / "simd"  # compiled into the extension _engine, and only there
 JOBS = min(2, os.cpu_count() or 1)  # more would need gigabytes of memory: kernels are large units
 
 ADVICE = {
-    "linux": "on Debian or Ubuntu with `apt install gcc python3-dev`, on Fedora with "
-    "`dnf install gcc python3-devel`",
+    "linux": "on Debian or Ubuntu with `apt install g++ python3-dev`, on Fedora with "
+    "`dnf install gcc-c++ python3-devel`",
     "darwin": "with `xcode-select --install`",
     "win32": "with the Build Tools for Visual Studio (workload: Desktop development with C++)",
 }
 PLAIN_C = "int main(void) { return 0; }\n"
+PLAIN_CPP = "#include <atomic>\nint main() { return std::atomic<int>(0).load(); }\n"
 PYTHON_C = "#include <Python.h>\nint main(void) { return PY_VERSION_HEX == 0; }\n"
 OPENMP_C = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
@@ -80,10 +81,12 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def compiles(compiler: Any, code: str, cflags: list[str], lflags: list[str], link: bool) -> bool:
+def compiles(
+    compiler: Any, code: str, cflags: list[str], lflags: list[str], link: bool, name: str = "probe.c"
+) -> bool:
     """Whether `code` compiles, and links to a program where `link` is set."""
     with tempfile.TemporaryDirectory() as folder, quiet():
-        source = Path(folder, "probe.c")
+        source = Path(folder, name)
         source.write_text(code)
         try:
             objects = compiler.compile([str(source)], output_dir=folder, extra_postargs=cflags)
@@ -104,6 +107,11 @@ def require_compiler() -> None:
         chosen = f" (CC={os.environ['CC']} does not run)" if "CC" in os.environ else ""
         raise SystemExit(
             f"fastrnn: a C compiler is needed to build it and none was found{chosen}; "
+            f"install one {advice}."
+        )
+    if not compiles(compiler, PLAIN_CPP, [], [], link=False, name="probe.cpp"):
+        raise SystemExit(
+            "fastrnn: a C compiler was found, but no C++ compiler beside it, which the step engine needs; "
             f"install one {advice}."
         )
     if not compiles(compiler, PYTHON_C, [], [], link=False):

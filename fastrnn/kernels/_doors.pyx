@@ -140,7 +140,7 @@ cdef inline void set_or_zero(char* out, const void* values, Py_ssize_t size) noe
 
 
 def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint training, threads, count):
-    """Arrays as they lie, without a layout: (y, state, what backward needs), or None where an argument is not that plain.
+    """Arrays as they lie, without a layout: (y, state, what backward needs).  None where an argument is not that plain.
 
     It checks what it needs and explains nothing: whoever gets None takes the long way, which does.  How many threads
     there are is asked, count(threads), only where more than one would help.
@@ -215,7 +215,8 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         histories = borrow((B + T * B, H), dtype) if cell == LSTM else None
         gates = borrow((T * B, 4 * H), dtype) if p.gates > 1 else None
         owner = room_of(team * c.scratch_size, &start)
-        c.training, c.h, c.c, c.kept, c.scratch = True, <char*>data(h), <char*>data(histories), <char*>data(gates), start
+        c.training, c.scratch = True, start
+        c.h, c.c, c.kept = <char*>data(h), <char*>data(histories), <char*>data(gates)
     else:
         owner = room_of(2 * size + 64 + team * c.scratch_size, &start)
         c.h, c.c, c.scratch = start, <char*>data(states), start + (2 * size + 63) // 64 * 64

@@ -38,7 +38,8 @@ def supported():
 def _choose():
     wish = os.environ.get("FASTRNN_SIMD", "").strip().lower()
     if wish and wish not in LEVELS:
-        raise ValueError(f"fastrnn: FASTRNN_SIMD must be one of {', '.join(LEVELS)}, got {wish!r}. Correct or unset it.")
+        known = ", ".join(LEVELS)
+        raise ValueError(f"fastrnn: FASTRNN_SIMD must be one of {known}, got {wish!r}. Correct or unset it.")
     highest = LEVELS.index(wish) if wish else len(LEVELS)
     return max((name for name in supported() if LEVELS.index(name) <= highest), key=LEVELS.index)
 

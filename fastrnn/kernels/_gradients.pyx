@@ -1,6 +1,7 @@
 """*collect*: what a backward pass owes to weights and inputs, cut by outputs.
 
-Every number of dW is one chain over all rows, in their order, so that neither threads nor the size of a task change a bit.
+Every number of dW is one chain over all rows, in their order, so that neither threads nor the size of a task change
+a bit.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -32,7 +33,9 @@ cdef void prepare(Gradients* g) noexcept nogil:
     g.scratch_size = (DEPTH * widest + (DEPTH + W) * highest) * g.word + 128
 
 
-cdef void scatter(const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column) noexcept nogil:
+cdef void scatter(
+    const Gradients* g, const Matrix* m, Py_ssize_t first, Py_ssize_t count, Py_ssize_t column
+) noexcept nogil:
     """Rows first .. of dW where x is one-hot."""
     cdef Py_ssize_t n, u, I = m.inputs
     if not m.adds:

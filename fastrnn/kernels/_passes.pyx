@@ -147,7 +147,8 @@ cdef class Backward:
             for d in dsT or (None,) * (2 if cell == LSTM else 1)
         ]
         self.kept = borrow((N, H), dtype) if kept is None else kept
-        c.mask, c.h, c.c, c.kept, c.dy = data(mask), <char*>data(h), <char*>data(states), <char*>data(self.kept), data(dy)
+        c.mask, c.dy = data(mask), data(dy)
+        c.h, c.c, c.kept = <char*>data(h), <char*>data(states), <char*>data(self.kept)
         c.dy_row = H if dy is None else dy.strides[0] // dy.itemsize
         c.dh, c.dc = <char*>data(self.ds[0]), <char*>data(self.ds[1] if cell == LSTM else None)
         self.team = plan(c, c.chain.panels, threads)

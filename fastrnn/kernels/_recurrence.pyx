@@ -1,8 +1,8 @@
 """The time loop of every recurrence, forwards and backwards, as one thread of a team sees it.
 
 A share of the work is either some rows (every n-th sequence: they are sorted by length, so shares are equal at every
-step) and all units, for all steps; or all rows and some units, step by step.  The second way is for few rows: a thread's
-part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences end, a ragged batch
+step) and all units, for all steps; or all rows and some units, step by step.  The second way is for few rows: a
+thread's part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences end, a ragged batch
 goes over from the first to the second.  Shares are taken by the relay of simd/engine.h.  Nothing of this changes a
 bit of a result.
 
@@ -132,7 +132,8 @@ cdef void project(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end, c
     else:
         while t < end:
             for r in range(rows_of(c, s, t)):
-                memcpy(x_rows + m * line, <const char*>c.x + place(c, &c.at_x, t, s.first_row + r * s.stride) * line, line)
+                memcpy(x_rows + m * line,
+                       <const char*>c.x + place(c, &c.at_x, t, s.first_row + r * s.stride) * line, line)
                 m += 1
             t += 1
         q.a = x_rows
@@ -275,7 +276,9 @@ cdef void forward_pass(Call* c, int me) noexcept nogil:
     restore_mode(mode)
 
 
-cdef void unmask_rows(const Call* c, const Share* s, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, const char* product) noexcept nogil:
+cdef void unmask_rows(
+    const Call* c, const Share* s, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, const char* product
+) noexcept nogil:
     """dh = [what is there already, in the GRU] + mask * product, units first .. last - 1."""
     cdef Py_ssize_t r, j, q, H = c.units
     cdef bint adds = c.cell == GRU

@@ -44,7 +44,9 @@ cdef void product_tiles(const Engine* e, const Product* whole, Py_ssize_t word, 
         product_tile(e, whole, word, task // high, task % high * ROWS)
 
 
-cdef void product_tile(const Engine* e, const Product* whole, Py_ssize_t word, Py_ssize_t panel, Py_ssize_t row) noexcept nogil:
+cdef void product_tile(
+    const Engine* e, const Product* whole, Py_ssize_t word, Py_ssize_t panel, Py_ssize_t row
+) noexcept nogil:
     cdef Product q = whole[0]
     cdef unsigned long mode = flush_denormals()
     q.m = min(<Py_ssize_t>ROWS, whole.m - row)
@@ -55,8 +57,9 @@ cdef void product_tile(const Engine* e, const Product* whole, Py_ssize_t word, P
     restore_mode(mode)
 
 
-cdef void gather(Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, Py_ssize_t word, const int64_t* ids, const void* W, const void* b,
-                 void* y) noexcept nogil:
+cdef void gather(
+    Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, Py_ssize_t word, const int64_t* ids, const void* W, const void* b, void* y
+) noexcept nogil:
     """y = b + a column of W for each one-hot row."""
     cdef Py_ssize_t n, u
     for n in range(N):
