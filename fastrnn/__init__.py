@@ -1,4 +1,4 @@
-"""fastrnn: recurrent networks and autoencoders on CPUs, trained and run by Cython over BLAS and OpenMP.
+"""fastrnn: recurrent networks and autoencoders on CPUs, trained and run by Cython and a C++ step engine.
 
 >>> import numpy as np, fastrnn as fr
 >>> model = fr.Sequential([fr.OneHot(50), fr.LSTM(16), fr.Dense(50, activation="softmax")], seed=0)

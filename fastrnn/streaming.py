@@ -60,6 +60,8 @@ class Stream:
         ------
         ShapeError, DtypeError, ValueError : x is not as above; the state is as it was
         """
+        if out is not None:
+            self._check_out(out)
         y = self._first(x) if self._quick else self._first(self._checked(x))
         if y is None:  # the kernel takes arrays as they lie, and explains nothing
             y = self._first(self._checked(x))
@@ -67,10 +69,15 @@ class Stream:
             y = stage(y)
         if out is None:
             return y
-        if getattr(out, "shape", None) != y.shape or out.dtype != y.dtype:
-            raise ShapeError(sentence("stream.step", "out", f"{list(y.shape)} {y.dtype}", out))
         out[...] = y
         return out
+
+    def _check_out(self, out: Any) -> None:
+        shape = (self._batch, *self._model.layers[-1].out_shape.features)
+        right = getattr(out, "shape", None) == shape and getattr(out, "dtype", None) == self._model.dtype
+        if not right or not getattr(out.flags, "writeable", True):
+            expected = f"a writable array {list(shape)} {self._model.dtype}"
+            raise ShapeError(sentence("stream.step", "out", expected, out))
 
     def _checked(self, x: Any) -> Any:
         """x in the form that every stage takes; raises where it is something else."""
@@ -99,12 +106,13 @@ class Stream:
             for stage in self._recurrent:
                 stage.reset()
             return
-        now = self.state
-        fits = isinstance(state, (tuple, list)) and [[s.shape for s in layer] for layer in state] == [
-            [s.shape for s in layer] for layer in now
-        ]
-        if not fits:
-            expected = "what stream.state gave, states of every recurrent layer"
+        form = [[(s.shape, s.dtype) for s in layer] for layer in self.state]
+        try:
+            given = [[(s.shape, s.dtype) for s in layer] for layer in state]
+        except (TypeError, AttributeError):
+            given = None
+        if given != form:
+            expected = "what stream.state gave, the states of every recurrent layer"
             raise ValueError(sentence("stream.reset", "state", expected, repr(type(state).__name__)))
         for stage, one in zip(self._recurrent, state, strict=True):
             stage.reset(one)

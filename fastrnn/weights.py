@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .errors import FLOATS, DtypeError, sentence
+
 
 class Weights(dict[str, Any]):
     """Parameters that do not change between calls: a dict of read-only arrays.
@@ -36,9 +38,16 @@ class Weights(dict[str, Any]):
     """
 
     def __init__(self, params: Mapping[str, Any] = {}) -> None:
+        if not isinstance(params, Mapping):
+            raise TypeError(sentence("Weights", "params", "a dict of arrays", params))
+        for name, array in params.items():
+            if not hasattr(array, "dtype") or array.dtype not in FLOATS:
+                expected = "a float32 or float64 array"
+                raise DtypeError(sentence("Weights", f"params[{name!r}]", expected, array))
         super().__init__({name: array.copy() for name, array in params.items()})
         self.version = 0
         self.panels: Any = None  # made and read by the kernels
+        self._writers = 0
         self._set_writeable(False)
 
     @classmethod
@@ -49,6 +58,11 @@ class Weights(dict[str, Any]):
         weights._set_writeable(False)
         return weights
 
+    @property
+    def keeps_panels(self) -> bool:
+        """Whether `panels` may be kept for the next call: not while somebody writes."""
+        return not self._writers
+
     def _set_writeable(self, writeable: bool) -> None:
         for array in self.values():
             if isinstance(array, np.ndarray):  # CuPy has no such flag, and no kernels
@@ -56,19 +70,24 @@ class Weights(dict[str, Any]):
 
     def unlock(self) -> None:
         """Let the arrays be written; `lock` follows.  `writing` does both."""
+        self._writers += 1
+        self.panels = None
         self._set_writeable(True)
 
     def lock(self) -> None:
-        """The arrays are read-only again, and count as new."""
-        self._set_writeable(False)
+        """The arrays count as new and, where nobody else writes, are read-only again."""
+        self._writers -= 1
         self.version += 1
-        if self.panels is not None:
-            self.panels.give_back()  # a training step needs as much again at once
-            self.panels = None
+        self.panels = None
+        if not self._writers:
+            self._set_writeable(False)
 
     @contextmanager
     def writing(self) -> Iterator[Weights]:
-        """Inside this block the arrays can be written, in place; after it they count as new."""
+        """Inside this block the arrays can be written, in place; after it they count as new.
+
+        A view that is made inside stays writable, as NumPy's views do: do not write through it later.
+        """
         self.unlock()
         try:
             yield self

@@ -125,6 +125,14 @@ def test_many_units_and_many_steps(name: str, dtype: Any) -> None:
     compare(name, problem(name, layout, 3, 5, dtype, True, False), dtype, (1, 2))
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_large_vocabulary_and_few_rows(name: str, dtype: Any) -> None:
+    """One-hot rows then read the weights themselves, not their panels."""
+    for layout in (Layout.plain(2, 5), Layout.from_lengths(np.array([1, 0, 4]), 4)):
+        compare(name, problem(name, layout, 500, 9, dtype, False, True), dtype, (1, 3))
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     name=st.sampled_from(NAMES),
@@ -207,7 +215,9 @@ ACTIVATIONS = {
 def test_dense(activation: str, dtype: Any, ids: bool) -> None:
     """y = f(x W' + b) and its gradients, against NumPy in float64 and over threads."""
     kernel, (f, slope) = cpu.kernels["dense"], ACTIVATIONS[activation]
-    for N, I, U in ((0, 3, 4), (1, 1, 1), (5, 3, 2), (129, 7, 257), (300, 300, 65)):
+    # More inputs than a tile meets at a time (512): the activation comes at the end, and once.
+    sizes = ((0, 3, 4), (1, 1, 1), (5, 3, 2), (129, 7, 257), (300, 300, 65), (3, 700, 5), (2, 1100, 70))
+    for N, I, U in sizes:
         rng = np.random.default_rng([N, I, U])
         layout = Layout.plain(N, 1)
         params = {"W": rng.standard_normal((U, I)) / I**0.5, "b": rng.standard_normal(U)}

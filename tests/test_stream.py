@@ -272,12 +272,12 @@ def test_bad_arguments() -> None:
     for out, got in ((single, "[1, 3] float32"), (double, "[1, 4] float64"), ([], "[]")):
         with pytest.raises(fr.ShapeError) as caught:
             stream.step(x, out=out)
-        assert str(caught.value) == f"stream.step: out must be [1, 4] float32, got {got}."
+        assert str(caught.value) == f"stream.step: out must be a writable array [1, 4] float32, got {got}."
     for state in ((), ((np.zeros((1, 4)),),), ((np.zeros((1, 4)), np.zeros((2, 4))),)):
         with pytest.raises(ValueError) as caught_state:
             stream.reset(state)
         assert str(caught_state.value) == (
-            "stream.reset: state must be what stream.state gave, states of every recurrent layer, "
+            "stream.reset: state must be what stream.state gave, the states of every recurrent layer, "
             "got 'tuple'."
         )
     with pytest.raises(ValueError, match="got 'int'"):
@@ -317,3 +317,27 @@ def test_models_that_cannot_stream_say_so() -> None:
     assert str(caught.value) == (
         "stream: the model's input must be a sequence, got [B, 3]. This model has no time axis; use predict."
     )
+
+
+def test_a_wrong_out_leaves_the_state_alone() -> None:
+    made = model(fr.LSTM(4, **SEQUENCES))
+    stream, x = made.stream(), numbers(made, 1, 1)[:, 0]
+    stream.step(x)
+    before = stream.state
+    locked = np.zeros((1, 4), "float32")
+    locked.flags.writeable = False
+    for out in (np.zeros((2, 4), "float32"), np.zeros((1, 4)), [0.0] * 4, locked):
+        said = r"^stream\.step: out must be a writable array \[1, 4\] float32"
+        with pytest.raises(fr.ShapeError, match=said):
+            stream.step(x, out=out)
+        assert_same_bits(stream.state, before)
+
+
+@pytest.mark.parametrize("wrong", [[1], [[1]], ((1, 2),), ((None,),), "h", 3])
+def test_a_wrong_state_is_refused(wrong: Any) -> None:
+    stream = model(fr.LSTM(4, **SEQUENCES)).stream()
+    with pytest.raises(ValueError, match=r"^stream\.reset: state must be what stream\.state gave"):
+        stream.reset(wrong)
+    wide = tuple(tuple(s.astype("float64") for s in layer) for layer in stream.state)
+    with pytest.raises(ValueError, match=r"^stream\.reset: state must be"):
+        stream.reset(wide)

@@ -250,3 +250,13 @@ def test_inputs_stay_a_door() -> None:
     assert isinstance(made.inputs("test", x), Inputs)
     first = made.train_on_batch(x, y)
     assert made.train_on_batch(x, y) < first and (x == 1).all()
+
+
+@pytest.mark.parametrize("backend", [CPU, ARRAYS], ids=["kernel", "arrays"])
+def test_of_equal_logits_the_first_is_the_largest(backend: Any) -> None:
+    """As argmax has it, also where equals are far apart."""
+    params = {"W": np.zeros((1500, 2), "float32"), "b": np.zeros(1500, "float32")}
+    params["b"][[3, 700, 1400]] = 1
+    x, target = np.ones((4, 2), "float32"), np.arange(4)
+    assert backend.run(FORMULA, "forward", params, x, target, None)[1].tolist() == [3] * 4
+    assert backend.run(FORMULA, "backward", params, x, target, None)[1].tolist() == [3] * 4

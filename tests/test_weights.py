@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +227,94 @@ def test_models_see_what_was_written(tmp_path: Path) -> None:
     for array in made.named_params().values():
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
+
+
+def test_calls_inside_writing_see_what_was_written() -> None:
+    """Panels are neither used nor kept while somebody writes; blocks may stand inside each other."""
+    x, params = batch(), params_of("lstm")
+    weights = fr.Weights(params)
+    call(CELLS["lstm"], x, weights, lengths=np.full(B, T))  # keeps panels
+    with weights.writing():
+        for _ in range(2):
+            weights["b"][...] += 1
+            params["b"] += 1
+            with weights.writing():
+                got = call(CELLS["lstm"], x, weights)[0]
+            assert_same_bits(got, call(CELLS["lstm"], x, params)[0])
+        weights["b"][...] += 1  # the inner block's end did not lock
+    params["b"] += 1
+    assert_same_bits(call(CELLS["lstm"], x, weights)[0], call(CELLS["lstm"], x, params)[0])
+    assert not weights["b"].flags.writeable
+
+
+@pytest.mark.parametrize("wrong", [None, [1], {"b": 1}, {"b": [1.0]}, {"b": np.zeros(3, int)}])
+def test_what_is_no_dict_of_arrays_is_refused(wrong: Any) -> None:
+    message = r"^Weights: params(\['b'\])? must be a (dict of arrays|float32 or float64 array), got "
+    with pytest.raises(TypeError, match=message):
+        fr.Weights(wrong)
+
+
+def test_a_dict_of_ones_own_is_read_at_every_call() -> None:
+    class Mine(dict):  # type: ignore[type-arg]
+        panels = None
+
+    params = Mine(params_of("gru"))
+    first = call(CELLS["gru"], batch(), params)[0]
+    params["b_hh"][...] += 1
+    assert (call(CELLS["gru"], batch(), params)[0] != first).any()
+
+
+@pytest.mark.parametrize("layer", [fr.LSTM, fr.GRU])
+def test_the_first_calls_of_several_threads(layer: Any) -> None:
+    """Whoever comes while another one packs waits for nobody, and reads nothing that is not whole."""
+    model = fr.Sequential([fr.Input((None, 16)), layer(160, return_sequences=True)], seed=0)
+    x = np.random.default_rng(0).standard_normal((1, 6, 16)).astype("float32")
+    wanted, results = model.predict(x), []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(30):
+            model.set_weights(model.get_weights())
+            start = threading.Barrier(4)
+
+            def run(start: Any = start) -> None:
+                start.wait()
+                results.append(model.predict(x))
+
+            workers = [threading.Thread(target=run) for _ in range(4)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(results) == 120
+    for result in results:
+        assert_same_bits(result, wanted)
+
+
+def test_writing_beside_a_call_does_not_take_its_panels_away() -> None:
+    """A call that goes on while others write keeps the memory that it reads."""
+    rng = np.random.default_rng(0)
+    params = {"W_ih": rng.standard_normal((512, 64)), "W_hh": rng.standard_normal((512, 128)) / 16}
+    params = {k: v.astype("float32") for k, v in {**params, "b": np.zeros(512)}.items()}
+    weights, other = fr.Weights(params), {k: v * 0 + np.float32(3) for k, v in params.items()}
+    x = rng.standard_normal((4, 20, 64)).astype("float32")
+    wanted, wrong, done = fr.functional.lstm_forward(x, params, threads=1)[0], [], threading.Event()
+
+    def infer() -> None:
+        while not done.is_set():
+            got = fr.functional.lstm_forward(x, weights, threads=1)[0]
+            wrong.extend([1] if (got != wanted).any() else [])
+
+    workers = [threading.Thread(target=infer) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for _ in range(300):
+        with weights.writing():
+            pass
+        fr.functional.lstm_forward(x[:1, :3], other)  # takes memory that was lent on
+    done.set()
+    for worker in workers:
+        worker.join()
+    assert not wrong

@@ -1,1 +1,1 @@
-"""The mathematics, written to be fast: Cython over BLAS, one file a cell.  See `docs/design.md`."""
+"""The mathematics, written to be fast: Cython over a C++ step engine.  See `docs/design.md`."""

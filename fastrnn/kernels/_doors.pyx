@@ -32,10 +32,11 @@ cdef Panels panels_of(int cell, object params):
     """The panels that `params` keeps (fastrnn.Weights), or new ones."""
     if type(params) is dict:
         return Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
-    kept = getattr(params, "panels", None)
+    keeps = getattr(params, "keeps_panels", False)
+    kept = params.panels if keeps else None
     if kept is None:
         kept = Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
-        if hasattr(params, "panels"):
+        if keeps:
             params.panels = kept
     return kept
 
@@ -156,16 +157,14 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
             return None
     T = cnp.PyArray_DIM(<cnp.ndarray>x, 0 if time_major else 1)
     B = cnp.PyArray_DIM(<cnp.ndarray>x, 1 if time_major else 0)
-    kept = None
     if type(params) is dict:
         if not fits(cell, params, kind):
             return None
         p = panels_of(cell, params)
     else:
-        kept = getattr(params, "panels", None)
-        if kept is None:
+        if not getattr(params, "keeps_panels", False) or params.panels is None:
             return None
-        p = kept
+        p = params.panels
     H = p.units
     if p.wide != (kind == cnp.NPY_DOUBLE) or p.gates != (4 if cell == LSTM else 3 if cell == GRU else 1):
         return None
@@ -229,7 +228,5 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         memcpy(data(states), c.c + end, size)
     if type(owner) is not bytes:
         give_back(owner)
-    if kept is None and not training:
-        p.give_back()
     found = last if cell != LSTM else (last, states)
     return y, found, (h, histories, gates, None, p, True) if training else None

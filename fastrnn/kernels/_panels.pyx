@@ -74,6 +74,9 @@ cdef class Panels:
         self.dx = shape_of(self.engine, G, self.inputs, 1, False)
         self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL
 
+    def __del__(self):
+        give_back(*(self.arrays or ()))  # nobody can be using them any more
+
     def __dealloc__(self):
         while self.smalls:
             self.smalls -= 1
@@ -92,49 +95,51 @@ cdef class Panels:
         self.arrays.append(array)
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
+    # Several Python threads may get here at once: each pointer is set when what it points to is whole, and the one that
+    # is asked for last of all.  At worst something is packed twice.
+
     cdef void forward_panels(self, bint ids, int threads):
-        """ids: the input is one-hot, so that W_ih is read as it is."""
+        """ids: the input is one-hot, and W_ih is read as it is."""
         cdef Py_ssize_t H = self.units, W = self.engine.lanes
         cdef Shape bias = shape_of(self.engine, 1, H, self.gates, self.gates > 1)
-        cdef const void* source
+        cdef void* out
         if self.W_hh == NULL:
-            source = cnp.PyArray_DATA(<cnp.ndarray>self.given[1])
-            self.W_hh = self.memory(self.hh.size)
-            pack_all(self.engine, &self.hh, source, 1, H, self.word, threads, self.W_hh)
             b = self.given[2]
             if self.cell == GRU:
                 b_hh = self.given[3]
                 b = b.copy()
                 b[: 2 * H] += b_hh[: 2 * H]
-                self.bias_n = self.memory(self.hh.panels * W)
-                memset(self.bias_n, 0, self.hh.panels * W * self.word)
-                memcpy(self.bias_n, <char*>cnp.PyArray_DATA(<cnp.ndarray>b_hh) + 2 * H * self.word, H * self.word)
-            self.bias = self.memory(bias.size)
-            pack_all(self.engine, &bias, cnp.PyArray_DATA(<cnp.ndarray>b), 1, 1, self.word, 1, self.bias)
+                out = self.memory(self.hh.panels * W)
+                memset(out, 0, self.hh.panels * W * self.word)
+                memcpy(out, <char*>cnp.PyArray_DATA(<cnp.ndarray>b_hh) + 2 * H * self.word, H * self.word)
+                self.bias_n = out
+            out = self.memory(bias.size)
+            pack_all(self.engine, &bias, cnp.PyArray_DATA(<cnp.ndarray>b), 1, 1, self.word, 1, out)
+            self.bias = out
+            out = self.memory(self.hh.size)
+            pack_all(self.engine, &self.hh, cnp.PyArray_DATA(<cnp.ndarray>self.given[1]), 1, H, self.word, threads, out)
+            self.W_hh = out
         if self.W_ih == NULL and not ids:
-            source = cnp.PyArray_DATA(<cnp.ndarray>self.given[0])
-            self.W_ih = self.memory(self.ih.size)
-            pack_all(self.engine, &self.ih, source, 1, self.inputs, self.word, threads, self.W_ih)
+            out = self.memory(self.ih.size)
+            pack_all(self.engine, &self.ih, cnp.PyArray_DATA(<cnp.ndarray>self.given[0]), 1, self.inputs, self.word,
+                     threads, out)
+            self.W_ih = out
 
     cdef void backward_panels(self, bint need_dx, int threads):
         cdef Py_ssize_t H = self.units
+        cdef void* out
         if self.W_chain == NULL:
             W_hh = self.given[1]
             if self.cell == GRU:  # its gradients are kept in the order n r z
                 W_hh = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
-            self.W_chain = self.memory(self.chain.size)
-            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), H, 1, self.word, threads,
-                     self.W_chain)
+            out = self.memory(self.chain.size)
+            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), H, 1, self.word, threads, out)
+            self.W_chain = out
         if need_dx and self.W_dx == NULL:
-            self.W_dx = self.memory(self.dx.size)
+            out = self.memory(self.dx.size)
             pack_all(self.engine, &self.dx, cnp.PyArray_DATA(<cnp.ndarray>self.given[0]), self.inputs, 1, self.word,
-                     threads, self.W_dx)
-
-    def give_back(self):
-        """Lend the memory to others; this object is of no use afterwards."""
-        give_back(*self.arrays)
-        self.arrays = []
-        self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL
+                     threads, out)
+            self.W_dx = out
 
 
 def multiply(a, b, start=None, int activation=0, Py_ssize_t repeat=1):

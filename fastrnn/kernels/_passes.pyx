@@ -98,8 +98,6 @@ cdef class Forward:
         """(y, sT, what Backward needs)."""
         layout = self.x.layout
         give_back(self.work)
-        if type(self.params) is dict and not self.training:
-            self.p.give_back()
         if self.training:
             final = layout.final
             sT = (self.h[final],) if self.cell != LSTM else (self.h[final], self.states[final])
@@ -195,8 +193,6 @@ cdef class Backward:
         if self.moved:
             give_back(self.read)
         give_back(self.work, self.kept, self.states, self.h if self.ours else None)
-        if type(self.params) is dict:
-            self.p.give_back()
         return self.dx, tuple(self.ds), self.grads
 
 

@@ -62,7 +62,7 @@ cdef class Steps:
         """y [B, H] for x [B, I] or ids [B], or None where x is not that, in C order and the parameters' dtype."""
         cdef Py_ssize_t j
         cdef cnp.npy_intp shape[2]
-        if getattr(self.params, "panels", self.panels) is not self.panels:
+        if getattr(self.params, "keeps_panels", False) and self.params.panels is not self.panels:
             self.bind()
         if self.ids:
             if not is_array(x, cnp.NPY_INT64, 1) or cnp.PyArray_DIM(<cnp.ndarray>x, 0) != self.B:
