@@ -41,9 +41,13 @@ class Layout:
     times: np.ndarray | None = None
 
     @classmethod
-    @lru_cache(maxsize=16)
     def plain(cls, batch: int, span: int) -> Layout:
         """Every sequence has `span` steps."""
+        # Small ones come again and again; large ones would hold their index arrays for ever.
+        return _kept(batch, span) if batch * span <= _SMALL else cls._plain(batch, span)
+
+    @classmethod
+    def _plain(cls, batch: int, span: int) -> Layout:
         return cls(np.full(span if batch else 0, batch, np.int64), np.arange(batch), span)
 
     @classmethod
@@ -165,6 +169,14 @@ class Layout:
         times = (self.step if self.times is None else self.times)[index]
         layout = replace(fresh, order=self.order[order], span=self.span, times=times)
         return layout, index
+
+
+_SMALL = 1 << 14  # rows of layouts that are kept
+
+
+@lru_cache(maxsize=16)
+def _kept(batch: int, span: int) -> Layout:
+    return Layout._plain(batch, span)
 
 
 @dataclass(frozen=True, eq=False)

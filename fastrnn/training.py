@@ -58,11 +58,9 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
             _go_back(states)
             raise NonFiniteError(_non_finite(where, "loss", value))
         model.backward(caches, dy)
-        params = model.named_params()
-        grads = {
-            name: xp.zeros_like(params[name]) if g is None else g for name, g in model.named_grads().items()
-        }
-        with model.writing():
+        grads = model.named_grads()
+        with model.writing() as params:
+            grads = {name: xp.zeros_like(params[name]) if g is None else g for name, g in grads.items()}
             norm = model.optimizer.update(model.backend, params, grads) if params else 0.0
     if not math.isfinite(norm):
         _go_back(states)

@@ -34,7 +34,7 @@ from gradcheck import check_gradients
 import fastrnn as fr
 from fastrnn.backends import get_backend
 from fastrnn.cells import CELLS
-from fastrnn.kernels import _doors, _panels
+from fastrnn.kernels import _doors, _panels, _passes
 from fastrnn.packed import Layout, Packed
 
 Law = Callable[[Any, str], None]
@@ -164,7 +164,7 @@ def poisoned(cell: Any, backend: str) -> None:
                 wanted = everything(cell, backend, layout, mask, dtype)
                 with pytest.MonkeyPatch.context() as patch:
                     poison(patch)
-                    for module in (_doors, _panels):
+                    for module in (_doors, _panels, _passes):
                         patch.setattr(module, "borrow", np.empty)
                     assert_same_bits(everything(cell, backend, layout, mask, dtype), wanted)
 

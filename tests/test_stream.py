@@ -341,3 +341,16 @@ def test_a_wrong_state_is_refused(wrong: Any) -> None:
     wide = tuple(tuple(s.astype("float64") for s in layer) for layer in stream.state)
     with pytest.raises(ValueError, match=r"^stream\.reset: state must be"):
         stream.reset(wide)
+
+
+def test_a_step_while_somebody_writes_reads_what_was_written() -> None:
+    made = model(fr.LSTM(4, **SEQUENCES))
+    stream, x = made.stream(), numbers(made, 1, 1)[:, 0]
+    stream.step(x)
+    stream.reset()
+    with made.writing() as params:
+        for value in (1, 2):
+            params["lstm/b"][...] = value
+            y = stream.step(x)
+            stream.reset()
+            assert_same_bits(y, made.predict(x[:, None])[:, 0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -31,19 +30,11 @@ def create() -> Backend:
             "FASTRNN_BACKEND=reference."
         ) from error
 
-    # What a kernel of a cell offers beside the two functions that every formula has.
-    extras = ("forward_at", "backward_at", "forward_both", "backward_both", "plain", "steps")
-
-    def elman(relu: bool) -> Any:
-        return SimpleNamespace(
-            **{name: partial(getattr(rnn, name), relu) for name in ("forward", "backward", *extras)}
-        )
-
     kernels = {
-        "rnn_tanh": elman(False),
-        "rnn_relu": elman(True),
-        "lstm": lstm,
-        "gru": gru,
+        "rnn_tanh": rnn.tanh,
+        "rnn_relu": rnn.relu,
+        "lstm": lstm.kernel,
+        "gru": gru.kernel,
         "dense": dense,
         "crossentropy": crossentropy,
         **{name: SimpleNamespace(step=partial(update.step, name)) for name in update.RULES},

@@ -6,18 +6,9 @@ from ._panels cimport Panels
 from ._recurrence cimport Call
 
 
-cdef enum:
-    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
-
-
 cdef inline Py_ssize_t work_of(const Call* c) noexcept:
     """Multiply-adds of a forward pass."""
     return c.N * c.ih.gates * c.units * (c.inputs + c.units)
-
-
-cdef inline void* data(object array) noexcept:
-    """The memory of an array, NULL for None."""
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
 cdef inline bint is_array(object a, int kind, int rank) noexcept:
@@ -26,6 +17,7 @@ cdef inline bint is_array(object a, int kind, int rank) noexcept:
         cnp.PyArray_NDIM(<cnp.ndarray>a) == rank and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>a)
 
 
+cdef Panels panels_of(int cell, object params)
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept
 cdef void measure(Call* c) noexcept

@@ -2,4 +2,7 @@ from typing import Any
 
 NAMES: dict[int, tuple[str, ...]]
 
-def weights_of(cell: int, params: Any) -> Any: ...
+def plain(
+    cell: int, x: Any, params: Any, state: Any, time_major: bool, y_time_major: bool, training: bool,
+    threads: int | None, count: Any,
+) -> Any: ...

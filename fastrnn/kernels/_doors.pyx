@@ -11,15 +11,16 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, LSTM, RNN_RELU, RNN_TANH, SHARES, Relay
+from ._engine cimport FEW_MULTIPLY_ADDS, GRU, LSTM, RNN_RELU, RNN_TANH, SHARES, Relay
+from ._memory cimport data
 from ._panels cimport Panels
-from ._recurrence cimport Call, forward_pass
+from ._recurrence cimport PAD, Call, forward_pass
 
 cnp.import_array()
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
-    STEP_MULTIPLY_ADDS = 60000   # of one step: below, a barrier costs more than a second thread brings
+    STEP_MULTIPLY_ADDS = 60000   # of one step: below, waiting for each other costs more than it brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
     SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
@@ -30,26 +31,18 @@ NAMES = {LSTM: ("W_ih", "W_hh", "b"), GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
 
 cdef Panels panels_of(int cell, object params):
     """The panels that `params` keeps (fastrnn.Weights), or new ones."""
-    if type(params) is dict:
-        return Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
-    keeps = getattr(params, "keeps_panels", False)
-    kept = params.panels if keeps else None
-    if kept is None:
-        kept = Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
+    keeps = type(params) is not dict and getattr(params, "keeps_panels", False)
+    found = params.panels if keeps else None
+    if found is None:
+        found = Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
         if keeps:
-            params.panels = kept
-    return kept
-
-
-def weights_of(int cell, params):
-    """The panels of `params`, for whoever keeps them."""
-    return panels_of(cell, params)
+            params.panels = found
+    return found
 
 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
     """The team for this call; sets shares and by_units."""
-    cdef Py_ssize_t G = c.ih.gates * c.units, enough = 2 * threads, step
-    cdef Py_ssize_t t, T = c.T
+    cdef Py_ssize_t G = c.ih.gates * c.units, enough = 2 * threads, T = c.T
     c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
@@ -104,7 +97,7 @@ cdef void measure(Call* c) noexcept:
     c.chunk = most
     c.scratch_size = most * (width + c.inputs) * c.word
     if c.mask != NULL:
-        c.scratch_size += c.B * (c.units * c.word + 64)
+        c.scratch_size += c.B * (c.units * c.word + PAD)
     c.scratch_size = (c.scratch_size + 127) // 64 * 64
 
 
@@ -150,7 +143,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef Panels p
     cdef Call c
     cdef cnp.npy_intp shape[3]
-    cdef Py_ssize_t T, B, H, size, i
+    cdef Py_ssize_t T, B, H, size
     if not is_array(x, kind, 3):
         kind = cnp.NPY_DOUBLE
         if not is_array(x, kind, 3):

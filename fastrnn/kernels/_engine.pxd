@@ -84,6 +84,9 @@ ctypedef fused real:
     double
 
 
+cdef enum:
+    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
+
 # Both tables of the level in use: [0] for float, [1] for double.
 cdef const Engine* engine(bint wide) noexcept nogil
 # The relay of simd/engine.h.

@@ -33,6 +33,10 @@ cdef struct Gradients:
     char* scratch
 
 
+cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
 cdef inline Py_ssize_t piece_of(Py_ssize_t units) noexcept nogil:
     """Rows of dW a task: each packs x for itself, so not too few, and enough tasks to share out."""
     return min(<Py_ssize_t>512, max(<Py_ssize_t>128, units // 8 // 64 * 64))

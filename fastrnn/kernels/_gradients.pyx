@@ -17,10 +17,6 @@ cdef enum:
     GROUP = 4         # vectors a panel
 
 
-cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
-    return (size + piece - 1) // piece
-
-
 cdef void prepare(Gradients* g) noexcept nogil:
     cdef Py_ssize_t widest = 0, highest = 0, i
     cdef Py_ssize_t W = g.engine.lanes

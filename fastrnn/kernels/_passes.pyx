@@ -10,14 +10,15 @@ from libc.string cimport memset
 
 import numpy as np
 
-from ._doors import NAMES, weights_of
+from ._doors import NAMES
 from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._doors cimport FEW_MULTIPLY_ADDS, data, describe, measure, plan, run_forward, work_of
-from ._engine cimport GRU, LSTM, Relay
+from ._doors cimport describe, measure, panels_of, plan, run_forward, work_of
+from ._engine cimport FEW_MULTIPLY_ADDS, GRU, LSTM, Relay
 from ._gradients cimport Gradients, collect, prepare
+from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call, backward_pass, forward_pass
 
@@ -50,7 +51,7 @@ cdef class Forward:
     def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, x_at=None, y_at=None, out=None,
                  Py_ssize_t column=0):
         layout = x.layout
-        self.p = weights_of(cell, params)
+        self.p = panels_of(cell, params)
         self.cell, self.params, self.x, self.training = cell, params, x, training
         cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = self.p.units
         cdef Call* c = &self.c

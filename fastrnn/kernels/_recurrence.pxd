@@ -6,6 +6,10 @@ from ._engine cimport Engine, Relay
 from ._panels cimport Shape
 
 
+cdef enum:
+    PAD = 64  # bytes between masked rows: those a power of two apart fall into one cache set
+
+
 cdef struct Places:
     # Where the rows of step t lie in an array of rows: sequence j at index[offset(t) + j], or, without an index, at
     # t * along_t + j * along_b, or, where along_t is 0, at offset(t) + j.

@@ -2,9 +2,9 @@
 
 A share of the work is either some rows (every n-th sequence: they are sorted by length, so shares are equal at every
 step) and all units, for all steps; or all rows and some units, step by step.  The second way is for few rows: a
-thread's part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences end, a ragged batch
-goes over from the first to the second.  Shares are taken by the relay of simd/engine.h.  Nothing of this changes a
-bit of a result.
+thread's part of the weights stays in its own cache, and one sequence keeps all threads busy.  As sequences end, a
+ragged batch goes over from the first to the second.  Shares are taken by the relay of simd/engine.h.  Nothing of this
+changes a bit of a result.
 
 Forward, per chunk of steps: *project* (x W_ih' + b into scratch that is still in cache when it is read), then *recur*.
 """
@@ -23,10 +23,6 @@ from ._engine cimport (
     restore_mode,
     take,
 )
-
-cdef enum:
-    PAD = 64  # bytes between gathered rows: those a power of two apart fall into one cache set
-
 
 cdef inline Py_ssize_t running(const Call* c, Py_ssize_t t) noexcept nogil:
     return c.steps[t] if c.steps != NULL else c.B

@@ -1,16 +1,15 @@
 """One step at a time: everything a step needs is there before it comes."""
 
 from libc.stdint cimport int64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import numpy as np
 
-from ._doors import weights_of
-
 cimport numpy as cnp
 
-from ._doors cimport data, describe, is_array, measure, plan, run_forward
+from ._doors cimport describe, is_array, measure, panels_of, plan, run_forward
 from ._engine cimport LSTM
+from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call
 
@@ -45,7 +44,7 @@ cdef class Steps:
 
     cdef void bind(self):
         """Read the weights as they are now."""
-        self.panels = weights_of(self.cell, self.params)
+        self.panels = panels_of(self.cell, self.params)
         describe(&self.c, self.panels, 1, self.B, self.B)
         self.c.cell = self.cell
         self.team = plan(&self.c, self.c.hh.panels, self.threads)
@@ -62,7 +61,8 @@ cdef class Steps:
         """y [B, H] for x [B, I] or ids [B], or None where x is not that, in C order and the parameters' dtype."""
         cdef Py_ssize_t j
         cdef cnp.npy_intp shape[2]
-        if getattr(self.params, "keeps_panels", False) and self.params.panels is not self.panels:
+        keeps = getattr(self.params, "keeps_panels", None)
+        if keeps is not None and (not keeps or self.params.panels is not self.panels):  # written since, or just now
             self.bind()
         if self.ids:
             if not is_array(x, cnp.NPY_INT64, 1) or cnp.PyArray_DIM(<cnp.ndarray>x, 0) != self.B:

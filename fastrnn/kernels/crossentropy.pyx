@@ -21,8 +21,9 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport Engine, Product, engine, flush_denormals, real, restore_mode
-from ._gradients cimport Gradients, piece_of, prepare, weights
+from ._engine cimport FEW_MULTIPLY_ADDS, Engine, Product, engine, flush_denormals, real, restore_mode
+from ._gradients cimport Gradients, piece_of, pieces, prepare, weights
+from ._memory cimport data
 from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
@@ -43,7 +44,6 @@ cdef enum:
     COLLECT_ROWS = 128  # of a tile of dx; least rows of a chunk, however many the classes
     CLASSES = 512       # of a tile
     PAD = 16            # numbers between rows, so that they do not share the few places of one cache set
-    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
 
 
 cdef struct Tile:
@@ -54,15 +54,6 @@ cdef struct Tile:
 
 cdef struct Size:
     Py_ssize_t rows, inputs, classes, ld, tiles
-
-
-cdef inline void* data(object array) noexcept:
-    """The memory of an array, NULL for None."""
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
-
-
-cdef inline Py_ssize_t pieces(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
-    return (size + piece - 1) // piece
 
 
 cdef void project_tile(

@@ -3,7 +3,7 @@
 Work is cut into tiles of the output, so that no two threads add into the same number.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 
 import numpy as np
@@ -12,22 +12,28 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport LINEAR, RELU, SIGMOID, TANH, Engine, Product, engine, flush_denormals, restore_mode
-from ._gradients cimport Gradients, collect, prepare
+from ._engine cimport (
+    FEW_MULTIPLY_ADDS,
+    LINEAR,
+    RELU,
+    SIGMOID,
+    TANH,
+    Engine,
+    Product,
+    engine,
+    flush_denormals,
+    restore_mode,
+)
+from ._gradients cimport Gradients, collect, pieces, prepare
+from ._memory cimport data
 from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
 
 cdef enum:
     ROWS = 96  # of a tile
-    FEW_MULTIPLY_ADDS = 4000000  # below, waking a second thread costs more than it brings
 
 CODES = {"linear": LINEAR, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
-
-
-cdef inline void* data(object array) noexcept:
-    """The memory of an array, NULL for None."""
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
 cdef int team(Py_ssize_t multiply_adds, int threads) noexcept:
@@ -36,9 +42,12 @@ cdef int team(Py_ssize_t multiply_adds, int threads) noexcept:
 
 cdef void product_tiles(const Engine* e, const Product* whole, Py_ssize_t word, int threads) noexcept nogil:
     """The product in tiles of some rows and one panel."""
-    cdef Py_ssize_t high = (whole.m + ROWS - 1) // ROWS, task
+    cdef Py_ssize_t high = pieces(whole.m, ROWS), task
+    cdef unsigned long mode
     if threads == 1:
+        mode = flush_denormals()
         e.product(whole)
+        restore_mode(mode)
         return
     for task in prange(high * whole.last, schedule="static", num_threads=threads):
         product_tile(e, whole, word, task // high, task % high * ROWS)
@@ -77,14 +86,16 @@ def forward(params, x, activation, *, int threads):
     cdef const Engine* e = engine(word == 8)
     cdef Shape s = shape_of(e, I, U, 1, False)
     cdef Product q
-    cdef unsigned long mode = flush_denormals()
+    cdef unsigned long mode
     cdef int code = CODES[activation]
     cdef const void* weights = data(W)
     y = np.empty((N, U), W.dtype)
     if x.depth is not None:
         ids = np.ascontiguousarray(x.rows, np.int64)
         gather(N, I, U, word, <const int64_t*>data(ids), data(W), data(b), data(y))
+        mode = flush_denormals()
         e.activate(code, N * U, data(y))
+        restore_mode(mode)
     else:
         rows = np.ascontiguousarray(x.rows)
         threads = team(N * I * U, threads)
@@ -96,7 +107,6 @@ def forward(params, x, activation, *, int threads):
             pack_all(e, &s, weights, 1, I, word, threads, <void*>q.b)
             product_tiles(e, &q, word, threads)
         give_back(panels)
-    restore_mode(mode)
     return y
 
 

@@ -1,15 +1,4 @@
-from typing import Any
+from ._kernel import Kernel
 
-def forward(
-    relu: bool,
-    params: dict[str, Any],
-    x: Any,
-    s0: Any,
-    training: bool,
-    h_mask: Any = None,
-    *,
-    threads: int,
-) -> tuple[Any, tuple[Any, ...], Any]: ...
-def backward(
-    relu: bool, params: dict[str, Any], cache: Any, dy: Any, dsT: Any, *, threads: int
-) -> tuple[Any, tuple[Any, ...], dict[str, Any]]: ...
+tanh: Kernel
+relu: Kernel

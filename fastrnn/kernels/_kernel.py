@@ -1,0 +1,60 @@
+"""The doors of a cell, the same for all: `lstm.pyx` and its siblings name their cell, and have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _doors, _passes, _stream
+
+
+class Kernel:
+    """What a backend calls.  `threads` is the largest team to use, and changes no bit.
+
+    cell : its number in the engine (`simd/engine.h`)
+    """
+
+    def __init__(self, cell: int) -> None:
+        self.cell = cell
+
+    def forward(
+        self, params: Any, x: Any, s0: Any, training: bool, h_mask: Any = None, *, threads: int
+    ) -> Any:
+        """See `fastrnn.cells.cell.Cell`."""
+        return _passes.forward(self.cell, params, x, s0, training, h_mask, threads)
+
+    def backward(self, params: Any, cache: Any, dy: Any, dsT: Any, *, threads: int) -> Any:
+        """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
+        return _passes.backward(self.cell, params, cache, dy, dsT, threads)
+
+    def forward_at(
+        self, params: Any, x: Any, s0: Any, training: bool, x_at: Any, y_at: Any, y: Any, *, threads: int
+    ) -> Any:
+        """See `fastrnn.kernels._passes.forward_at`."""
+        return _passes.forward_at(self.cell, params, x, s0, training, x_at, y_at, y, threads)
+
+    def backward_at(self, params: Any, cache: Any, dy: Any, dy_at: Any, dsT: Any, *, threads: int) -> Any:
+        """See `fastrnn.kernels._passes.backward_at`."""
+        return _passes.backward_at(self.cell, params, cache, dy, dy_at, dsT, threads)
+
+    def forward_both(
+        self, params: Any, x: Any, s0: Any, training: bool, masks: Any, *, threads: int
+    ) -> Any:
+        """See `fastrnn.kernels._passes.forward_both`."""
+        return _passes.forward_both(self.cell, params, x, s0, training, masks, threads)
+
+    def backward_both(self, params: Any, caches: Any, dy: Any, dsT: Any, *, threads: int) -> Any:
+        """See `fastrnn.kernels._passes.backward_both`."""
+        return _passes.backward_both(self.cell, params, caches, dy, dsT, threads)
+
+    def plain(
+        self, x: Any, params: Any, state: Any, time_major: bool, y_time_major: bool, training: bool,
+        threads: int | None, count: Any,
+    ) -> Any:  # fmt: skip
+        """See `fastrnn.kernels._doors.plain`."""
+        return _doors.plain(
+            self.cell, x, params, state, time_major, y_time_major, training, threads, count
+        )
+
+    def steps(self, params: Any, batch: int, ids: bool, threads: int) -> _stream.Steps:
+        """See `fastrnn.kernels._stream.Steps`."""
+        return _stream.Steps(self.cell, params, batch, ids, threads)
