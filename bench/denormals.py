@@ -1,4 +1,4 @@
-"""What denormal numbers cost: a call on inputs, weights and states that are all denormal, and on ordinary ones.
+"""What denormal numbers cost: a call on inputs, weights and states all denormal, and on ordinary ones.
 
 ``python -m bench.denormals`` prints the ratio of the two times, the median of interleaved rounds.
 """
