@@ -6,7 +6,7 @@
 (1, 50)
 """
 
-from . import callbacks, functional, initializers, losses, metrics, optimizers, schedules
+from . import callbacks, functional, initializers, losses, metrics, optimizers, plot, schedules, tasks
 from ._version import __version__
 from .autoencoder import Autoencoder, SequenceAutoencoder
 from .backends import get_backend, use_backend
@@ -77,9 +77,11 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plot",
     "schedules",
     "set_num_threads",
     "show_config",
+    "tasks",
     "threads",
     "use_backend",
 ]  # fmt: skip

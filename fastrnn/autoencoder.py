@@ -21,6 +21,7 @@ from .layers import (
     Layer,
     Recurrent,
     RepeatVector,
+    same_layers,
 )
 from .layers.base import check_units
 from .model import Sequential, load_model
@@ -171,18 +172,13 @@ class _Autoencoder:
                 cls.__name__, "threshold", threshold, 0.0
             )  # fmt: skip
             wanted = made.layers(model.layers[-1].out_shape.width)  # type: ignore[union-attr]
-            if [_what(layer) for layer in wanted] != [_what(layer) for layer in model.layers]:
+            if not same_layers(wanted, model.layers):
                 raise ValueError("the layers are not those of the arguments")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             expected = f"does not describe an {cls.__name__}"
             raise ModelFormatError(f"load: {path} {expected}: {error!r}.") from error
         made._model = model
         return made
-
-
-def _what(layer: Layer) -> tuple[type, dict[str, Any]]:
-    """Class and configuration; in a model, names are numbered."""
-    return type(layer), {**layer.config(), "name": None}
 
 
 class Autoencoder(_Autoencoder):

@@ -1,4 +1,4 @@
-"""The command line: ``fastrnn demo | info | bench | inspect``.
+"""The command line: ``fastrnn demo | info | bench | inspect`` and the tasks' verbs (`fastrnn.commands`).
 
 Exit codes: 0, 1 (failed, one line on stderr), 2 (usage), 130 (Ctrl-C), 141 (the reader of a pipe has left).
 """
@@ -18,12 +18,10 @@ from typing import Any
 import fastrnn as fr
 
 from . import demo, serialization
+from .commands import COMMANDS, Failed
+from .commands.command import whole
 
 FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
-
-
-class Failed(RuntimeError):
-    """A verb cannot do what was asked; the message is for the user."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     show = verb("demo", about, "fastrnn demo --out my-demo --seed 1")
     show.add_argument("--out", type=Path, default=Path("fastrnn-demo"), metavar="DIR",
                       help="folder for the page and the pictures (default: fastrnn-demo)")  # fmt: skip
-    show.add_argument("--seed", type=_seed, default=0, help="seed of everything random (default: 0)")
+    show.add_argument("--seed", type=whole, default=0, help="seed of everything random (default: 0)")
     show.add_argument("--quick", action="store_true", help="train much shorter, to see that it works")
 
     info = verb("info", "say what this installation is made of", "fastrnn info --json")
@@ -57,21 +55,16 @@ def parser() -> argparse.ArgumentParser:
     look = verb("inspect", "describe a saved model", "fastrnn inspect model.fastrnn")
     look.add_argument("file", type=Path, metavar="FILE", help="what save(path) wrote")
     look.add_argument("--json", action="store_true", help="for programs")
+
+    for command in COMMANDS:
+        command.add_to(verbs)
     return top
-
-
-def _seed(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
-    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8")  # as all files are, whatever the locale
     for stream in (sys.stdout, sys.stderr):  # a console without a character shows "?" and goes on
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -80,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # a caller inside Python gets the code, too
         return int(ended.code or 0)
     try:
-        code = {"demo": _demo, "info": _info, "bench": _bench, "inspect": _inspect}[arguments.verb](arguments)
+        command = getattr(arguments, "command", None)
+        own = {"demo": _demo, "info": _info, "bench": _bench, "inspect": _inspect}
+        code = command.run(arguments) if command else own[arguments.verb](arguments)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:

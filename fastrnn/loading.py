@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import tasks
 from .autoencoder import Autoencoder, SequenceAutoencoder
 from .errors import ModelFormatError
 from .model import Sequential, load_model
 
-KINDS: dict[str, Any] = {"Autoencoder": Autoencoder, "SequenceAutoencoder": SequenceAutoencoder}
+KINDS: dict[str, Any] = {
+    "Autoencoder": Autoencoder,
+    "SequenceAutoencoder": SequenceAutoencoder,
+    **{name: getattr(tasks, name) for name in tasks.__all__ if name != "Task"},
+}
 
 
 def load(path: Any, *, backend: str | None = None, cells: dict[str, Any] | None = None) -> Any:
-    """Read what `save` wrote: a Sequential, an Autoencoder or a SequenceAutoencoder.
+    """Read what `save` wrote: a Sequential, an autoencoder or a task.
 
     Parameters
     ----------

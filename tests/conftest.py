@@ -34,3 +34,14 @@ def pytest_report_header() -> str:
     import fastrnn
 
     return f"fastrnn {fastrnn.__version__} from {Path(fastrnn.__file__).resolve().parent}"
+
+
+@pytest.fixture
+def data_set(request: pytest.FixtureRequest) -> Path:
+    """The folder of a real data set, ``@pytest.mark.data("name")``; the test is skipped where it is absent."""
+    name = request.node.get_closest_marker("data").args[0]
+    home = os.environ.get("FASTRNN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    folder = Path(home) / name
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}")
+    return folder

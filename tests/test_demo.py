@@ -17,7 +17,7 @@ import pytest
 
 import fastrnn as fr
 from fastrnn.demo import anomalies, completion, digits, gradients
-from fastrnn.demo.ngram import NGram
+from fastrnn.text import NGram
 
 HOME = Path(fr.__file__).resolve().parents[1]
 PICTURES = (

@@ -22,7 +22,7 @@ CYTHON = sorted(p for p in PACKAGE.rglob("*.p*") if p.suffix in (".pyx", ".pxd")
 FREE = {"errors", "threads", "_version"}  # import nothing of fastrnn, may be imported by everyone
 MODEL = {
     "model", "training", "callbacks", "progress", "autoencoder", "streaming", "diagnostics",
-    "serialization", "loading", "interop", "batches", "summary",
+    "serialization", "interop", "batches", "summary",
 }  # fmt: skip
 LAYERS = {
     "layers",
@@ -35,7 +35,10 @@ LAYERS = {
     "initializers",
     "schedules",
 }
-APPLICATIONS = {"tasks", "text", "estimators", "plot", "cli", "demo", "bench", "__main__"}
+APPLICATIONS = {
+    "tasks", "text", "samples", "estimators", "plot", "loading", "commands", "cli", "demo", "bench",
+    "__main__",
+}  # fmt: skip
 LEVELS = {
     5: APPLICATIONS,
     4: MODEL,

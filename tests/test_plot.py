@@ -99,7 +99,7 @@ def test_axes_that_are_given_are_drawn_on(draw: Any) -> None:
 
 
 def test_hangul_without_a_font_becomes_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plot, "hangul_font", lambda: None)
+    monkeypatch.setattr(plot.figure, "hangul_font", lambda: None)
     with pytest.warns(UserWarning, match="no font with Hangul is installed, so labels are numbered"):
         ax = plot.bars({"LSTM": 1, "순환망": 2})
     assert [t.get_text() for t in ax.get_xticklabels()] == ["LSTM", "#1"]
@@ -107,7 +107,7 @@ def test_hangul_without_a_font_becomes_numbers(tmp_path: Path, monkeypatch: pyte
 
 
 def test_hangul_is_kept_where_a_font_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plot, "hangul_font", lambda: "NanumGothic")
+    monkeypatch.setattr(plot.figure, "hangul_font", lambda: "NanumGothic")
     ax = plot.training_curves({"손실": [2.0, 1.0]})
     (text,) = ax.get_legend().get_texts()
     assert text.get_text() == "손실"

@@ -9,8 +9,8 @@ import numpy as np
 
 import fastrnn as fr
 from fastrnn import plot
+from fastrnn.text import NGram
 
-from .ngram import NGram
 from .report import Chapter, Picture
 
 SPAN = 256  # characters that are read before the state is forgotten, in training and on held-out text

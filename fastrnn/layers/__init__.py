@@ -58,6 +58,15 @@ def from_description(description: Any, cells: dict[str, Any] | None = None) -> L
     return CLASSES[name].from_config(config)
 
 
+def same_layers(some: list[Layer], others: list[Layer]) -> bool:
+    """Whether both are of the same classes with the same arguments; in a model, names are numbered."""
+
+    def what(layer: Layer) -> tuple[type, dict[str, Any]]:
+        return type(layer), {**layer.config(), "name": None}
+
+    return [what(layer) for layer in some] == [what(layer) for layer in others]
+
+
 __all__ = [
     "CLASSES",
     "GRU",
@@ -81,4 +90,5 @@ __all__ = [
     "SimpleRNN",
     "TimeDistributed",
     "from_description",
+    "same_layers",
 ]
