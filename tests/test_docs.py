@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md")])  # none beside an installed package
+DOCUMENTS = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")])  # none beside an installed package
 OPENING = re.compile(r" *(`{3,}|~{3,}) *(\w*)[^`]*$")
 
 
