@@ -6,12 +6,25 @@
 (1, 50)
 """
 
-from . import callbacks, functional, initializers, losses, metrics, optimizers, plot, schedules, tasks
+from . import (
+    callbacks,
+    functional,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    plot,
+    samples,
+    schedules,
+    tasks,
+    text,
+)
 from ._version import __version__
 from .autoencoder import Autoencoder, SequenceAutoencoder
 from .backends import get_backend, use_backend
 from .cells import Cell
 from .config import show_config
+from .diagnostics import diagnose
 from .errors import BackendError, DtypeError, ModelFormatError, NonFiniteError, ShapeError
 from .layers import (
     GRU,
@@ -32,6 +45,7 @@ from .layers import (
     RepeatVector,
     SimpleRNN,
     TimeDistributed,
+    Words,
 )
 from .loading import load
 from .model import Sequential
@@ -67,8 +81,10 @@ __all__ = [
     "SimpleRNN",
     "TimeDistributed",
     "Weights",
+    "Words",
     "__version__",
     "callbacks",
+    "diagnose",
     "functional",
     "get_backend",
     "get_num_threads",
@@ -78,10 +94,12 @@ __all__ = [
     "metrics",
     "optimizers",
     "plot",
+    "samples",
     "schedules",
     "set_num_threads",
     "show_config",
     "tasks",
+    "text",
     "threads",
     "use_backend",
 ]  # fmt: skip

@@ -33,7 +33,7 @@ class Inputs:
     Parameters
     ----------
     owner : who asks, for messages
-    x : [B, F], [B, T, F], integer ids [B, T], or a list of arrays [T_b, F] or [T_b]
+    x : [B, F], [B, T, F], integer ids [B, T] or [B, T, k], or a list of arrays without the B
     expected : the model's input shape, or None before it is built
     dtype : the model's dtype
     lengths, mask : int [B] or bool [B, T], for padded arrays
@@ -91,9 +91,10 @@ class Inputs:
         if self.ids:
             if array.dtype.kind not in "iu":
                 raise DtypeError(sentence(self.owner, name, "integer ids", array))
-            if array.ndim != least:
-                axes = "[T]" if self.ragged else "[B, T]"
-                raise ShapeError(sentence(self.owner, name, f"integer ids {axes}", array))
+            features = () if expected is None else expected.features
+            if array.shape[least:] != features or array.ndim < least:
+                axes = ", ".join(["T" if self.ragged else "B, T", *map(str, features)])
+                raise ShapeError(sentence(self.owner, name, f"integer ids [{axes}]", array))
             fixed = None if expected is None or self.ragged else expected.length
             if fixed is not None and array.shape[1] != fixed:
                 expected_text = f"integer ids [B, T] = [*, {fixed}]"
@@ -151,7 +152,7 @@ class Inputs:
 
     def _shape(self, array: Any, leading: int) -> Shape:
         if self.ids:
-            return Shape((), True, ids=True)
+            return Shape(tuple(array.shape[leading:]), True, ids=True)
         sequence = self.ragged or array.ndim > 2
         return Shape(tuple(array.shape[leading if sequence else 1 :]), sequence)
 

@@ -161,6 +161,43 @@ class Orthogonal(Initializer):
 
 
 @dataclass(frozen=True)
+class Chrono(Initializer):
+    """The bias of an LSTM or GRU that has to remember up to `steps` steps (Tallec and Ollivier 2018).
+
+    A gate at sigmoid(log u) = u / (1 + u) keeps a state for about u steps.  u is drawn from [1, steps - 1],
+    unit by unit, so that memories of every length are there.  In the LSTM it is the forget gate, and the
+    input gate gets the negative, so that what is let in at a step is as little as what is let go;
+    `unit_forget_bias` then adds nothing.  In the GRU it is the update gate.  The other gates get 0.
+
+    >>> import fastrnn as fr
+    >>> layer = fr.LSTM(16, bias_initializer=fr.initializers.Chrono(200))
+    """
+
+    steps: int = 100
+    name: ClassVar[str] = "chrono"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, (int, np.integer)) or self.steps < 2:
+            raise ValueError(sentence("Chrono", "steps", "a whole number of at least 2", repr(self.steps)))
+        object.__setattr__(self, "steps", int(self.steps))  # a description is JSON
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> Any:
+        advice = "Take another one for other weights."
+        raise ValueError(f"Chrono: it is a bias_initializer of LSTM and GRU. {advice}")
+
+    def biases(self, rng: np.random.Generator, cell: str, units: int, dtype: Any) -> dict[str, Any]:
+        """The biases of the LSTM {"b": [4H]} or the GRU {"b_ih": [3H], "b_hh": [3H]}."""
+        if cell not in ("lstm", "gru"):
+            raise ValueError(sentence("Chrono", "the cell", "lstm or gru, which have gates for it", cell))
+        keep = np.log(rng.uniform(1, self.steps - 1, units))
+        zeros = np.zeros(units)
+        if cell == "lstm":
+            return {"b": np.concatenate([-keep, keep, zeros, zeros]).astype(dtype)}
+        b_ih = np.concatenate([zeros, keep, zeros]).astype(dtype)
+        return {"b_ih": b_ih, "b_hh": np.zeros_like(b_ih)}
+
+
+@dataclass(frozen=True)
 class _Scaled(Initializer):
     """Zero mean and a variance that depends on the fans."""
 
@@ -264,6 +301,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
             Ones,
             Constant,
             Identity,
+            Chrono,
         )
     },
     "random_uniform": Uniform,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, optimizers, serialization, training
+from . import drawing, losses, optimizers, serialization, training
 from .backends import get_backend
 from .batches import Inputs, Targets
 from .errors import DtypeError, ModelFormatError, ShapeError, check_dtype, sentence
@@ -76,8 +76,8 @@ class Sequential:
             raise TypeError(sentence("Sequential", "layer", "a layer such as LSTM(64)", layer))
         if self.built and not isinstance(self.layers[0], Input):
             raise RuntimeError("Sequential: add every layer before the model is built.")
-        present = {id(one) for other in self.layers for one in (other, *other.layers())}
-        if any(id(one) in present or one.built for one in (layer, *layer.layers())):
+        present = {id(one) for other in self.layers for one in other.whole()}
+        if any(id(one) in present or one.built for one in layer.whole()):
             raise ValueError(f"Sequential: {layer} is in a model already; make a second one.")
         if isinstance(layer, Input) and self.layers:
             raise ValueError("Sequential: Input must be the first layer.")
@@ -113,7 +113,8 @@ class Sequential:
     def build(self, shape: Shape | Sequence[Any]) -> None:
         """Make the weights.
 
-        shape : (None, F), (None, T or None, F), or for ids (None, T or None) — as Keras, with the batch first
+        shape : as Keras, with the batch first: (None, F), (None, T or None, F), or for ids (None, T or None),
+            and k behind it for a layer that takes ids [B, T, k]
         """
         if not self.layers:
             raise ValueError("Sequential: a model needs at least one layer.")
@@ -128,8 +129,9 @@ class Sequential:
             for n in features:
                 check_units("Sequential.build", "a size of features in shape", n)
             shape = Shape(features, sequence, numbers[0] if sequence else None, ids=ids)
-            if ids and features:
-                expected = "(None, T) for integer ids"
+            wanted = self.layers[0].id_features
+            if ids and features != wanted:
+                expected = f"({', '.join(['None, T', *map(str, wanted)])}) for integer ids"
                 raise ValueError(sentence("Sequential.build", "shape", expected, f"{shape}"))
         fresh = [layer for layer in self.layers if not layer.built]
         try:
@@ -150,6 +152,8 @@ class Sequential:
         expected = self.layers[0].in_shape
         first = self.layers[0]
         ids = first.declared.ids if isinstance(first, Input) else first.takes_ids
+        if ids and expected is None:
+            expected = Shape(first.id_features, True, ids=True)
         inputs = Inputs(owner, x, expected, ids, self.dtype, self.backend, lengths, mask)
         if not self.built:
             assert inputs.shape is not None
@@ -324,7 +328,7 @@ class Sequential:
     @contextmanager
     def writing(self) -> Iterator[dict[str, Any]]:
         """Inside this block the arrays of `named_params` can be written; after it they count as new."""
-        weights = [layer.params for outer in self.layers for layer in (outer, *outer.layers())]
+        weights = [layer.params for outer in self.layers for layer in outer.whole()]
         try:
             for one in weights:
                 one.unlock()
@@ -379,6 +383,11 @@ class Sequential:
         self._check_built("summary")
         for line in table(self):
             print_fn(line)
+
+    def draw(self, path: Any) -> None:
+        """Write a drawing of the layers to an SVG file, which every browser shows."""
+        self._check_built("draw")
+        drawing.write(self, path)
 
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"

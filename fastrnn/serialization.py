@@ -46,7 +46,7 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             description["states"][layer.name] = len(state[0])
             for name, s in zip(layer.cell.states, state, strict=True):
                 tensors[f"state/{layer.name}/{name}"] = numpy(s)
-        for made in {type(one) for one in (layer, *layer.layers())}:
+        for made in {type(one) for one in layer.whole()}:
             if CLASSES.get(made.__name__) is not made:
                 raise ValueError(f"save: {made.__name__} is a layer of your own; load cannot make it.")
     if model.optimizer is not None:
@@ -201,9 +201,10 @@ def check_sizes(layers: Any, tensors: dict[str, np.ndarray]) -> None:
     most = sum(tensor.size for tensor in tensors.values())
     for layer in layers:
         config = layer["config"]
-        for name in ("units", "input_dim", "output_dim"):
-            if name in config and not 0 < config[name] <= most:
-                raise ValueError(f"{name}={config[name]!r}, but all tensors hold {most} numbers")
+        for name in ("units", "input_dim", "output_dim", "character_dim", "alphabets"):
+            sizes = config.get(name, 1)
+            if not all(0 < size <= most for size in (sizes if isinstance(sizes, list) else [sizes])):
+                raise ValueError(f"{name}={sizes!r}, but all tensors hold {most} numbers")
         if "layer" in config:
             check_sizes([config["layer"]], tensors)
 

@@ -38,7 +38,7 @@ class Stream:
             advice = "This model has no time axis; use predict."
             raise ValueError(sentence("stream", "the model's input", "a sequence", f"{first}", advice))
         self._ids = first.ids
-        self._sizes = (self._batch,) if first.ids else (self._batch, *first.features)
+        self._sizes = (self._batch, *first.features)
         stages = [stage for layer in model.layers if (stage := layer.stepper(self._batch)) is not None]
         self._recurrent = [stage for stage in stages if hasattr(stage, "reset")]
         self._first, *self._rest = stages or [lambda x: x]
@@ -84,7 +84,7 @@ class Stream:
         if self._ids:
             if getattr(getattr(x, "dtype", None), "kind", "") not in ("i", "u"):
                 raise DtypeError(sentence("stream.step", "x", f"integer ids [B] = [{self._batch}]", x))
-            check_array("stream.step", "x", x, "B", self._sizes, x.dtype)
+            check_array("stream.step", "x", x, "B" + ", k" * (len(self._sizes) - 1), self._sizes, x.dtype)
             return np.ascontiguousarray(x, np.int64)
         axes = "B, F" if len(self._sizes) == 2 else ", ".join("*" * len(self._sizes))
         check_array("stream.step", "x", x, axes, self._sizes, self._model.dtype)

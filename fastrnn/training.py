@@ -111,7 +111,7 @@ def _loss(
 ) -> tuple[float, Any, Any, Any, Any]:
     """(loss, what metrics read, targets, weights, gradient of `out`), the first four of flat rows."""
     backend, tail = model.backend, _tail(model)
-    y, target, weights = _flat(backend.xp, out.rows, target, weights)
+    y, target, weights = flat_rows(backend.xp, out.rows, target, weights)
     dy = None
     if tail is None:
         compute = model.loss.forward_logits if model.fused else model.loss.forward
@@ -124,7 +124,7 @@ def _loss(
     return value, y, target, weights, None if dy is None else dy.reshape(out.rows.shape)
 
 
-def _flat(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
+def flat_rows(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Rows of more than one axis [N, A, F] as rows [N * A, F], targets and weights likewise."""
     if y.ndim < 3:
         return y, target, weights

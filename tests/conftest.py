@@ -38,7 +38,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def data_set(request: pytest.FixtureRequest) -> Path:
-    """The folder of a real data set, ``@pytest.mark.data("name")``; the test is skipped where it is absent."""
+    """The folder of a real data set, ``@pytest.mark.data("name")``; skips where it is absent."""
     name = request.node.get_closest_marker("data").args[0]
     home = os.environ.get("FASTRNN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     folder = Path(home) / name

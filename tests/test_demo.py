@@ -10,6 +10,7 @@ import subprocess
 import sys
 from fractions import Fraction as F
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,49 +65,15 @@ def test_held_out_text_is_the_last_tenth_and_unseen() -> None:
     data = completion.corpus(completion.FULL)
     assert len(data.held_out) / len(data.train + data.held_out) == pytest.approx(0.1, abs=1e-4)
     assert not {p for p in data.held_out.split("\n\n")[1:] if p.strip()} & set(data.train.split("\n\n"))
-    x, y = data.windows
-    assert x.shape == y.shape and x.shape[1] == completion.SPAN
-    np.testing.assert_array_equal(x.ravel()[1:], y.ravel()[:-1])
 
 
-def test_the_alphabet_knows_what_it_does_not_know() -> None:
-    alphabet = completion.Alphabet("banana")
-    assert alphabet.encode("nab한").tolist() == [3, 1, 2, 0] and alphabet.size == 4
-
-
-def test_windows_go_on_where_the_last_ones_ended() -> None:
-    x, y = completion.windows(np.arange(100), batch=3, steps=4)
-    assert x.shape == y.shape == (24, 4)  # 99 // 12 = 8 windows of 3 streams
-    assert x[0].tolist() == [0, 1, 2, 3] and x[1].tolist() == [32, 33, 34, 35]
-    np.testing.assert_array_equal(y, x + 1)
-    np.testing.assert_array_equal(x[3:], x[:-3] + 4)  # row b of batch k + 1 follows row b of batch k
-
-
-class Fixed:
-    """A model that always gives the same probabilities."""
-
-    def __init__(self, p: list[float]) -> None:
-        self.p, self.read = p, []  # type: ignore[var-annotated]
-
-    def reset_states(self) -> None:
-        self.read.clear()
-
-    def predict(self, ids: np.ndarray) -> np.ndarray:
-        self.read.append(ids.tolist())
-        return np.tile(np.array(self.p, np.float32), (*ids.shape, 1))
-
-
-def test_completion_reads_what_it_wrote_and_never_writes_the_unknown() -> None:
-    alphabet = completion.Alphabet("ab")
-    model: Any = Fixed([0.9, 0.02, 0.08])
-    rng = np.random.default_rng(0)
-    assert completion.complete(model, alphabet, "a?", 3, 0.0, rng) == "bbb"
-    assert model.read == [[[1, 0]], [[2]], [[2]], [[2]]]
-    drawn = completion.complete(model, alphabet, "a", 4000, 1.0, rng)
-    assert drawn.count("b") / 4000 == pytest.approx(0.8, abs=0.03)
-    # At temperature 1/2 the odds are squared: 16 to 1.
-    cold = completion.complete(model, alphabet, "a", 4000, 0.5, rng)
-    assert cold.count("b") / 4000 == pytest.approx(16 / 17, abs=0.02)
+def test_a_completer_without_epochs_has_read_nothing() -> None:
+    plan = completion.Plan(units=4, epochs=0)
+    fresh, history = completion.train("rnn", "banana", "ban", plan, seed=0, verbose=0)
+    assert history.epoch == [] and fresh.vocabulary.tokens == list("ban")
+    recurrence = fresh.model.layers[1]
+    H = recurrence.params["W_hh"]
+    np.testing.assert_allclose(H @ H.T, np.eye(4), atol=1e-6)  # orthogonal, as it began
 
 
 def test_auroc_counts_pairs() -> None:
@@ -130,62 +97,25 @@ def test_the_split_of_the_digits_is_fixed_and_fair() -> None:
     assert not both
 
 
-@pytest.mark.parametrize("kind", ["rnn", "lstm"])
-def test_gradient_norms_are_those_of_finite_differences(kind: str) -> None:
-    rng = np.random.default_rng(0)
-    B, T, inputs, H = 2, 5, 3, 4
-    G = {"rnn": 1, "lstm": 4}[kind] * H
-    shapes = {"W_ih": (G, inputs), "W_hh": (G, H), "b": (G,)}
-    params = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    x, dh = rng.standard_normal((B, T, inputs)), rng.standard_normal((B, H))
-    forward = gradients.DOORS[kind][0]
-
-    def loss(t: int, b: int, j: int, step: float) -> float:
-        """dh . h_T where h after step t was moved."""
-        _, state, _ = forward(x[:, : t + 1], params)
-        h = np.array(state[0] if kind == "lstm" else state)
-        h[b, j] += step
-        moved = (h, state[1]) if kind == "lstm" else h
-        if t + 1 < T:
-            _, moved, _ = forward(np.ascontiguousarray(x[:, t + 1 :]), params, moved)
-        return float((dh * (moved[0] if kind == "lstm" else moved)).sum())
-
-    found = gradients.norms(kind, params, x, dh)
-    assert found.shape == (T,)
-    for t in range(T):
-        numeric = np.array(
-            [[(loss(t, b, j, 1e-6) - loss(t, b, j, -1e-6)) / 2e-6 for j in range(H)] for b in range(B)]
-        )
-        assert found[t] == pytest.approx(np.linalg.norm(numeric, axis=1).mean(), rel=1e-7)
-
-
-@pytest.mark.parametrize("cell", [fr.RNN, fr.LSTM])
-def test_the_gradient_at_the_loss_is_that_of_the_softmax(cell: Any) -> None:
-    """The last of the norms, by finite differences of -log p on h."""
-    model = completion.network(cell, 5, 3, 0, False)
-    ids = np.random.default_rng(1).integers(0, 5, (4, 8))
-    kind = cell.__name__.lower()
-    p = {name: a.astype(np.float64) for name, a in model.named_params().items()}
-    recurrence = {name.split("/")[1]: a for name, a in p.items() if name.startswith(kind)}
-    y, _, _ = gradients.DOORS[kind][0](np.eye(5)[ids[:, :-1]], recurrence)
-
-    def loss(h: np.ndarray) -> np.ndarray:
-        logits = h @ p["dense/W"].T + p["dense/b"]
-        return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(4), ids[:, -1]]
-
-    steps = 1e-6 * np.eye(3)
-    numeric = np.stack([(loss(y[:, -1] + e) - loss(y[:, -1] - e)) / 2e-6 for e in steps], axis=1)
-    found = gradients.of_model(kind, model, ids)
-    assert len(found) == 7
-    assert found[-1] == pytest.approx(np.linalg.norm(numeric, axis=1).mean(), rel=1e-7)
-
-
 def test_the_pace_of_a_gradient_in_words() -> None:
-    halving = gradients.factor(np.array([0.25, 0.5, 1.0]))
+    def pace(arriving: list[float], half_life: float) -> Any:
+        report: Any = SimpleNamespace(arriving=np.array(arriving), half_life=half_life)
+        return gradients.pace_of(report)
+
+    halving = pace([1.0, 0.5, 0.25], 1.0)
     assert (halving.per_step, halving.english) == (0.5, "halves every 1.0 steps")
-    assert gradients.factor(np.array([4.0, 8.0, 2.0, 1.0])).english == "doubles every 1.5 steps"
-    assert gradients.factor(np.ones(3)).english == "stays as it is"
-    assert gradients.factor(np.array([0.0, 1.0])).english.startswith("halves")  # gone altogether
+    assert pace([1.0, 2.0, 4.0, 4.0], np.inf).english == "doubles every 1.5 steps"
+    assert pace([1.0, 2.0, 1.0], np.inf).english == "stays as it is"
+    assert pace([0.0, 0.0], 0.0).per_step == 0  # gone altogether
+
+
+def test_large_weights_make_the_gradient_grow() -> None:
+    ids = np.random.default_rng(1).integers(0, 5, (4, 61))
+    layers = [fr.OneHot(5), fr.RNN(16, return_sequences=True), fr.Dense(5, activation="softmax")]
+    model = fr.Sequential(layers, seed=0)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert gradients.read(model, ids).verdict == "vanishing"
+    assert gradients.read(gradients.enlarged(model), ids).verdict == "exploding"
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,12 @@ def fit(backend: str, layers: list[fr.Layer], x: Any, y: Any, optimizer: Any, lo
     return model, history.history
 
 
-@pytest.mark.parametrize("kind", ["padded", "ragged", "ids", "one-hot", "autoencoder"])
+def words_stack() -> list[fr.Layer]:
+    words = fr.Words(7, 3, alphabets=[7, 7], lengths=[2, 1], character_dim=2, units=3, unknown=0.2)
+    return [words, fr.LSTM(4), fr.Dense(3, activation="softmax")]
+
+
+@pytest.mark.parametrize("kind", ["padded", "ragged", "ids", "one-hot", "words", "autoencoder"])
 def test_training_never_mixes_host_and_device(device: None, kind: str) -> None:
     rng = np.random.default_rng(0)
     y: Any = rng.integers(0, 3, 9)
@@ -74,7 +79,9 @@ def test_training_never_mixes_host_and_device(device: None, kind: str) -> None:
             ]
     else:
         x = rng.integers(0, 7, (9, 6))
-        make = ids_stack if kind == "ids" else one_hot_stack
+        make = {"ids": ids_stack, "one-hot": one_hot_stack, "words": words_stack}[kind]
+        if kind == "words":
+            x = -np.sort(-rng.integers(0, 7, (9, 6, 4)), axis=2)  # zeros behind the characters
     plain, expected = fit("reference", make(), x, y, type(optimizer).from_config(optimizer.config()), loss)
     model, found = fit("cupy", make(), x, y, optimizer, loss)
     for name, values in expected.items():

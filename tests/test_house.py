@@ -21,8 +21,8 @@ CYTHON = sorted(p for p in PACKAGE.rglob("*.p*") if p.suffix in (".pyx", ".pxd")
 # Who may import what of fastrnn: a room, by the first part of its name.  "" is fastrnn/__init__.py.
 FREE = {"errors", "threads", "_version"}  # import nothing of fastrnn, may be imported by everyone
 MODEL = {
-    "model", "training", "callbacks", "progress", "autoencoder", "streaming", "diagnostics",
-    "serialization", "interop", "batches", "summary",
+    "model", "training", "callbacks", "progress", "autoencoder", "streaming", "gradient_flow",
+    "serialization", "interop", "batches", "summary", "drawing",
 }  # fmt: skip
 LAYERS = {
     "layers",
@@ -36,8 +36,8 @@ LAYERS = {
     "schedules",
 }
 APPLICATIONS = {
-    "tasks", "text", "samples", "estimators", "plot", "loading", "commands", "cli", "demo", "bench",
-    "__main__",
+    "tasks", "text", "samples", "estimators", "diagnostics", "advice", "plot", "loading", "commands", "cli",
+    "demo", "bench", "__main__",
 }  # fmt: skip
 LEVELS = {
     5: APPLICATIONS,

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import fastrnn as fr
 from fastrnn import initializers
 from fastrnn.errors import DtypeError, ShapeError
 
@@ -48,7 +49,8 @@ def test_constants():
     np.testing.assert_array_equal(draw(initializers.Identity(0.3), (2, 3)), 0.3 * np.eye(2, 3))
 
 
-@pytest.mark.parametrize("name", list(initializers.INITIALIZERS))
+# Chrono draws biases, not matrices
+@pytest.mark.parametrize("name", [name for name in initializers.INITIALIZERS if name != "chrono"])
 def test_dtype_seed_and_config(name):
     single, double = draw(name, (6, 5), np.float32), draw(name, (6, 5))
     assert single.dtype == np.float32 and double.dtype == np.float64
@@ -90,6 +92,54 @@ def test_functions_are_checked():
         initializers.get(lambda rng, shape, dtype: np.zeros(shape))(rng, (2, 2), np.float32)
     with pytest.raises(ShapeError, match=r"the result must be \[2, 2\] float32, got \[2\] float32"):
         initializers.get(lambda rng, shape, dtype: np.zeros(2, dtype))(rng, (2, 2), np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_chrono_keeps_memories_of_every_length(dtype):
+    """Tallec and Ollivier 2018, (16): b_f = log U([1, T - 1]), b_i = -b_f."""
+    chrono = initializers.Chrono(101)
+    layers = [fr.LSTM(400, bias_initializer=chrono, return_sequences=True),
+              fr.GRU(400, bias_initializer=chrono)]  # fmt: skip
+    model = fr.Sequential(layers, seed=0, dtype=dtype)
+    model.build((None, None, 2))
+    b = model.named_params()["lstm/b"].reshape(4, 400)
+    assert b.dtype == dtype
+    memory = np.exp(b[1])  # no unit_forget_bias on top
+    assert memory.min() >= 1 and memory.max() <= 100.001
+    assert np.histogram(memory, 4, (1, 100))[0] / 400 == pytest.approx(0.25, abs=0.08)
+    np.testing.assert_array_equal(b[0], -b[1])
+    assert not b[2:].any()
+    b_ih = model.named_params()["gru/b_ih"].reshape(3, 400)
+    assert np.exp(b_ih[1]).min() >= 1 and np.exp(b_ih[1]).max() > 90
+    assert not b_ih[0].any() and not b_ih[2].any() and not model.named_params()["gru/b_hh"].any()
+
+
+def test_chrono_is_saved_and_the_other_weights_do_not_change(tmp_path):
+    model = fr.Sequential([fr.LSTM(4, bias_initializer=initializers.Chrono(50))], seed=0)
+    plain = fr.Sequential([fr.LSTM(4)], seed=0)
+    for one in (model, plain):
+        one.build((None, None, 2))
+    np.testing.assert_array_equal(model.named_params()["lstm/W_hh"], plain.named_params()["lstm/W_hh"])
+    model.save(tmp_path / "m")
+    again = fr.load(tmp_path / "m")
+    assert again.layers[0].initializers["b"] == initializers.Chrono(50)
+    chrono = initializers.Chrono(np.int64(9))
+    assert json.dumps(fr.Bidirectional(fr.LSTM(4, bias_initializer=chrono)).config())
+    assert initializers.get({"name": "chrono", "steps": 9}) == chrono
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: initializers.Chrono(1), "Chrono: steps must be a whole number of at least 2, got 1"),
+    (lambda: initializers.Chrono(2.5), "Chrono: steps must be a whole number of at least 2, got 2.5"),
+    (lambda: fr.RNN(3, bias_initializer=initializers.Chrono(9)),
+     "Chrono: the cell must be lstm or gru, which have gates for it, got rnn_tanh"),
+    (lambda: fr.LSTM(3, kernel_initializer=initializers.Chrono(9)),
+     "Chrono: it is a bias_initializer of LSTM and GRU"),
+    (lambda: fr.Dense(3, bias_initializer="chrono"), "Chrono: it is a bias_initializer of LSTM and GRU"),
+])
+def test_chrono_is_for_gates(make, message):
+    with pytest.raises(ValueError, match=message):
+        fr.Sequential([make()], seed=0).build((None, None, 2))
 
 
 @pytest.mark.parametrize(("make", "error", "message"), [

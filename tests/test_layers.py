@@ -284,6 +284,8 @@ def test_repeat_vector(kind: str, n: int | None) -> None:
     "layer",
     [
         lambda: fr.Dropout(0.4),
+        lambda: fr.Dropout(0.4, noise_shape=(None, None, 1)),
+        lambda: fr.Dropout(0.4, noise_shape=(None, 1, None)),
         lambda: fr.GaussianNoise(0.3),
         lambda: fr.ActivityRegularization(0.2),
         lambda: fr.TimeDistributed(fr.Dropout(0.4)),

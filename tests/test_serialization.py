@@ -36,6 +36,9 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
         fr.Recurrent(3, "gru", kernel_initializer="ones", name="mine"), fr.RepeatVector(3),
         fr.LSTM(2, unit_forget_bias=False, return_sequences=True, return_state=True),
     ],
+    "words": lambda: [
+        fr.Words(7, 3, alphabets=[7, 7], lengths=[1, 3], character_dim=2, units=2, unknown=0.2)
+    ],
     "stateful": lambda: [fr.LSTM(3, stateful=True, return_sequences=True), fr.GRU(2, stateful=True)],
     "functions": lambda: [fr.LSTM(3, kernel_initializer=lambda rng, shape, dtype: np.full(shape, 0.5, dtype)),
                           fr.Dense(3, None, lambda rng, shape, dtype: np.full(shape, 0.5, dtype))],
@@ -44,6 +47,8 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
 
 
 def given(name: str, dtype: str = F) -> Any:
+    if name == "words":
+        return np.sort(IDS)[:, :, None].repeat(5, axis=2)
     if "ids" in name:
         return IDS
     return (X[:, 0] if name == "vectors" else X).astype(dtype)
@@ -68,7 +73,7 @@ def test_every_layer_comes_back(name: str, dtype: str, tmp_path: Path) -> None:
 
 def test_every_class_is_in_a_stack() -> None:
     met = {
-        type(one).__name__ for make in STACKS.values() for layer in make() for one in (layer, *layer.layers())
+        type(one).__name__ for make in STACKS.values() for layer in make() for one in layer.whole()
     }
     assert met == set(CLASSES)
 

@@ -13,9 +13,28 @@ from typing import Any
 
 import fastrnn as fr
 
+from . import anomaly, blank, completion, gradients, sentiment, tagging
+
 Run = Callable[[Path, int], dict[str, Any]]
 
-RUNS: dict[str, Run] = {}
+RUNS: dict[str, Run] = {
+    "completion-en": completion.english,
+    "completion-ko": completion.korean,
+    "sentiment-en": sentiment.english,
+    "sentiment-tiny": sentiment.tiny,
+    "pos-en": tagging.english,
+    "pos-ko": tagging.korean,
+    "blank-distance": blank.distance,
+    "blank-gap": blank.gap,
+    "adding-100": gradients.adding_100,
+    "adding-200": gradients.adding_200,
+    "adding-500": gradients.adding_500,
+    "temporal-order-100": gradients.order_100,
+    "gradients-panel": gradients.panel,
+    "cures": gradients.cures,
+    "anomaly-ecg": anomaly.beats,
+    "anomaly-nab": anomaly.series,
+}
 
 
 def main() -> int:

@@ -35,6 +35,8 @@ class Cell:
     backward : (xp, params, cache, dy, dsT) -> (dx, ds0, dparams).
         dy [N, H] or None; dsT a tuple of [B, H] or None.  dx is None for one-hot input, or where
         x.gradient is False.
+    opened : (cache) -> the activated gates, each [N, H], in the order of `gates`; None: it shows none
+    squash : the activation of each gate, "sigmoid", "tanh" or "relu"; goes with `opened`
     """
 
     name: str
@@ -43,6 +45,8 @@ class Cell:
     init: Callable[..., Params]
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    opened: Callable[[Any], tuple[Any, ...]] | None = None
+    squash: tuple[str, ...] = ()
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

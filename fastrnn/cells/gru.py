@@ -91,4 +91,11 @@ def backward(xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
     return dx, (dh,), dparams
 
 
-GRU = Cell("gru", "rzn", ("h",), init, forward, backward)
+def opened(cache: Any) -> tuple[Any, ...]:
+    """See `fastrnn.cells.cell.Cell`."""
+    gates = cache[2]
+    H = gates.shape[1] // 3
+    return tuple(gates[:, k * H : (k + 1) * H] for k in range(3))
+
+
+GRU = Cell("gru", "rzn", ("h",), init, forward, backward, opened, ("sigmoid", "sigmoid", "tanh"))

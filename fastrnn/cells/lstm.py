@@ -95,4 +95,12 @@ def backward(xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
     return dx, (dh, dc), {"W_ih": dW_ih, "W_hh": dW_hh, "b": dgates.sum(axis=0)}
 
 
-LSTM = Cell("lstm", "ifgo", ("h", "c"), init, forward, backward)
+def opened(cache: Any) -> tuple[Any, ...]:
+    """See `fastrnn.cells.cell.Cell`."""
+    gates = cache[3]
+    H = gates.shape[1] // 4
+    return tuple(gates[:, k * H : (k + 1) * H] for k in range(4))
+
+
+SQUASH = ("sigmoid", "sigmoid", "tanh", "sigmoid")
+LSTM = Cell("lstm", "ifgo", ("h", "c"), init, forward, backward, opened, SQUASH)

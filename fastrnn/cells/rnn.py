@@ -72,5 +72,15 @@ def backward(relu: bool, xp: Any, params: Params, cache: Any, dy: Any, dsT: Any)
     return dx, (dh,), {"W_ih": dW_ih, "W_hh": dW_hh, "b": da.sum(axis=0)}
 
 
-RNN_TANH = Cell("rnn_tanh", "a", ("h",), init, partial(forward, False), partial(backward, False))
-RNN_RELU = Cell("rnn_relu", "a", ("h",), init, partial(forward, True), partial(backward, True))
+def opened(cache: Any) -> tuple[Any, ...]:
+    """See `fastrnn.cells.cell.Cell`: the one gate is the new state."""
+    x, h, _ = cache
+    return (h[x.layout.B :],)
+
+
+def _cell(name: str, relu: bool) -> Cell:
+    both = partial(forward, relu), partial(backward, relu)
+    return Cell(f"rnn_{name}", "a", ("h",), init, *both, opened, (name,))
+
+
+RNN_TANH, RNN_RELU = _cell("tanh", False), _cell("relu", True)

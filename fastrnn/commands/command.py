@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from ..text import read_text
 
 Record = dict[str, Any]
 STDIN = "-"
+PICTURES = (".png", ".svg", ".pdf")
 
 
 class Failed(RuntimeError):
@@ -109,6 +111,17 @@ class Command:
             return 0
         except (ValueError, TypeError) as error:  # the library's own sentence about what it was given
             raise Failed(f"{self.name} {arguments.action}: {error}") from error
+
+    def check_plot(self, path: Path | None) -> None:
+        """Say what would go wrong with a picture for `path` before all the work; None is no picture."""
+        if path is None:
+            return
+        if importlib.util.find_spec("matplotlib") is None:
+            raise Failed(f'{self.name}: --plot needs matplotlib. Install it with: pip install "fastrnn[plot]"')
+        if not path.parent.is_dir():
+            raise Failed(f"{self.name}: there is no folder {path.parent}. Make it first.")
+        if path.suffix not in PICTURES:
+            raise Failed(f"{self.name}: --plot must end in {', '.join(PICTURES)}, got {str(path)!r}.")
 
     def load(self, path: Path) -> Any:
         """The task in a file; another kind of model is an error that names the verb for it."""

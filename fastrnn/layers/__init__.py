@@ -17,6 +17,7 @@ from .masking import Masking
 from .noise import Noise
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .repeat import RepeatVector, TimeDistributed
+from .words import Words
 
 SimpleRNN = RNN
 
@@ -39,6 +40,7 @@ CLASSES: dict[str, type[Layer]] = {
         Recurrent,
         RepeatVector,
         TimeDistributed,
+        Words,
     )
 }
 
@@ -89,6 +91,7 @@ __all__ = [
     "Shape",
     "SimpleRNN",
     "TimeDistributed",
+    "Words",
     "from_description",
     "same_layers",
 ]

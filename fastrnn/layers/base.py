@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -147,12 +148,23 @@ class Layer:
     # -- shared by all ----------------------------------------------------------------------------
 
     @property
+    def id_features(self) -> tuple[int, ...]:
+        """Sizes of the axes behind batch and time of the ids that this layer takes."""
+        return ()
+
+    @property
     def built(self) -> bool:
         return self.in_shape is not None
 
     def layers(self) -> tuple[Layer, ...]:
         """Layers inside this one."""
         return ()
+
+    def whole(self) -> Iterator[Layer]:
+        """This layer and all that are inside it, at any depth."""
+        yield self
+        for child in self.layers():
+            yield from child.whole()
 
     def forget(self) -> None:
         """Undo `build`."""

@@ -117,14 +117,8 @@ class Bidirectional(Layer):
         return self.forward_layer, self.backward_layer
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        at_once, content, a, b, layout = cache
-        if self.merge_mode == "concat":
-            H = dy.shape[1] // 2
-            da, db = dy[:, :H], dy[:, H:]
-        elif self.merge_mode == "mul":
-            da, db = dy * b, dy * a
-        else:
-            da = db = dy * 0.5 if self.merge_mode == "ave" else dy
+        at_once, content, _, _, layout = cache
+        da, db = self.apart(cache, dy)
         if at_once:
             return self._backward_both(content, da, db)
         one_cache, two_cache = content
@@ -134,6 +128,16 @@ class Bidirectional(Layer):
         dx = self.forward_layer.backward(one_cache, da)
         back = self.backward_layer.backward(two_cache, db)
         return None if dx is None or back is None else dx + back[flip]
+
+    def apart(self, cache: Any, dy: Any) -> tuple[Any, Any]:
+        """The gradients of the outputs of both directions, in input order, from that of the merged output."""
+        _, _, a, b, _ = cache
+        if self.merge_mode == "concat":
+            H = dy.shape[1] // 2
+            return dy[:, :H], dy[:, H:]
+        if self.merge_mode == "mul":
+            return dy * b, dy * a
+        return (dy * 0.5, dy * 0.5) if self.merge_mode == "ave" else (dy, dy)
 
     def _backward_both(self, content: Any, da: Any, db: Any) -> Any:
         rest = (None,) * (len(self.forward_layer.cell.states) - 1)

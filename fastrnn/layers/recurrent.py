@@ -103,6 +103,9 @@ class Recurrent(Layer):
             initializer = self.initializers.get(prefix)
             if initializer is None:
                 continue
+            if isinstance(initializer, initializers.Chrono) and prefix == "b":
+                params |= initializer.biases(rng, self.cell.name, self.units, dtype)
+                break  # it knows the gates from each other, and gives all biases at once
             if array.ndim == 2 and prefix == "W_hh":
                 blocks = [initializer(rng, (self.units, self.units), dtype) for _ in self.cell.gates]
                 params[name] = np.concatenate(blocks)
@@ -275,10 +278,12 @@ class LSTM(Recurrent):
 
     def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
         params = super().make_params(in_shape, rng, dtype)
-        forget = params["b"][self.units : 2 * self.units]
-        if self.initializers["b"] is None:
-            forget[:] = 0
-        forget += self.unit_forget_bias
+        bias = self.initializers["b"]
+        if not isinstance(bias, initializers.Chrono):
+            forget = params["b"][self.units : 2 * self.units]
+            if bias is None:
+                forget[:] = 0
+            forget += self.unit_forget_bias
         return params
 
     def config(self) -> dict[str, Any]:

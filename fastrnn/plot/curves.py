@@ -1,4 +1,4 @@
-"""Lines and bars: training curves, gradient norms, numbers side by side."""
+"""Lines and bars: training curves, numbers side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, sentence
 from .figure import COLORS, Axes, finish, new_axes, shown
 
 
@@ -30,29 +29,6 @@ def training_curves(history: Any, ax: Axes = None, *, ylabel: str = "loss") -> A
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     if values:
-        ax.legend()
-    return finish(ax)
-
-
-def gradient_norms(norms: Mapping[str, Any], ax: Axes = None, *, ylabel: str = "mean norm of dL/dh") -> Axes:
-    """Norms over time on a log axis; the loss stands at the right, and the gradient travels to the left.
-
-    norms : name -> [T], the norm of dL/dh_t for t = 0 .. T - 1
-    """
-    ax = new_axes() if ax is None else ax
-    span = 0
-    for k, (name, text) in enumerate(zip(norms, shown(norms), strict=True)):
-        values = np.asarray(norms[name])
-        if values.ndim != 1:
-            raise ShapeError(sentence("gradient_norms", name, "[T]", values))
-        ax.plot(np.arange(len(values)) - len(values) + 1, values, label=text, color=COLORS[k % len(COLORS)])
-        span = max(span, len(values))
-    ax.set_yscale("log")
-    ax.set_xlim(1 - max(span, 2), 0)
-    ax.set_xlabel("time step; the loss is that of step 0")
-    ax.set_ylabel(ylabel)
-    ax.grid(alpha=0.3)
-    if norms:
         ax.legend()
     return finish(ax)
 

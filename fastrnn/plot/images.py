@@ -20,16 +20,19 @@ def confusion_matrix(matrix: Any, labels: Sequence[Any], ax: Axes = None) -> Axe
     if matrix.shape != (len(labels), len(labels)):
         expected = f"[K, K] = [{len(labels)}, {len(labels)}], a row and a column a label"
         raise ShapeError(sentence("confusion_matrix", "matrix", expected, matrix))
-    ax = new_axes(5.2, 4.8) if ax is None else ax
+    many = len(labels) > 8
+    side = max(4.8, 0.9 + 0.4 * len(labels))
+    ax = new_axes(side + 0.4, side) if ax is None else ax
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, row in enumerate(matrix):
         for j, count in enumerate(row):
             if count:
                 color = "white" if share[i, j] > 0.5 else "black"
-                ax.text(j, i, f"{count:g}", ha="center", va="center", color=color, fontsize=9)
+                ax.text(j, i, f"{count:g}", ha="center", va="center", color=color, fontsize=8 if many else 9)
     texts = shown(labels)
-    ax.set_xticks(range(len(texts)), texts)
+    upright = many and max(map(len, texts)) > 2
+    ax.set_xticks(range(len(texts)), texts, rotation=90 if upright else 0)
     ax.set_yticks(range(len(texts)), texts)
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
