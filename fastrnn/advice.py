@@ -64,8 +64,10 @@ def _exploding(model: Any, flow: Flow, arriving: np.ndarray) -> list[str]:
     if cell == "lstm" and min(flow.gates["f"].mean(), flow.gates["i"].mean() / MOSTLY) > 0.9:
         i, f = (flow.gates[letter].mean() for letter in "if")
         cure = f"bias_initializer=fastrnn.initializers.Chrono({len(arriving)})"
-        lines.append(f"forget gate ({f:.2f}) and input gate ({i:.2f}) are both open, so that the cell piles "
-                     f"up all it reads; {cure} closes the input gate as far as it opens the forget gate.")
+        lines.append(
+            f"forget gate ({f:.2f}) and input gate ({i:.2f}) are both open, so that the cell piles "
+            f"up all it reads; {cure} closes the input gate as far as it opens the forget gate."
+        )
     if cell.startswith("rnn"):
         lines.append(f"LSTM({flow.layer.units}) multiplies what passes its cell by 0 to 1 a step.")
     if optimizer is not None and not clipped:

@@ -149,9 +149,7 @@ def _directions(
     return [(one, names[0], False, x, da), (two, names[1], True, x.reverse(layer.backend.xp), db)]
 
 
-def _chain(
-    place: int, layer: Recurrent, name: str, backwards: bool, x: Packed, dy: Any, end: bool
-) -> Flow:
+def _chain(place: int, layer: Recurrent, name: str, backwards: bool, x: Packed, dy: Any, end: bool) -> Flow:
     """One recurrence, step by step: forwards for its states, then backwards."""
     xp, cell, layout = layer.backend.xp, layer.cell, x.layout
     params = {name: array.astype(np.float64) for name, array in layer.params.items()}

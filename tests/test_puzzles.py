@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fastrnn as fr
-from bench.accuracy import gradients
 from fastrnn.samples.puzzles import CLASSES, SYMBOLS, adding_problem, temporal_order
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # at the end: it must not hide an installed fastrnn
+
+from bench.accuracy import gradients  # noqa: E402
 
 
 @pytest.mark.parametrize("T", [20, 100])

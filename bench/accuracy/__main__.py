@@ -25,6 +25,7 @@ RUNS: dict[str, Run] = {
     "pos-en": tagging.english,
     "pos-ko": tagging.korean,
     "blank-distance": blank.distance,
+    "blank-distance-alone": blank.distance_alone,
     "blank-gap": blank.gap,
     "adding-100": gradients.adding_100,
     "adding-200": gradients.adding_200,

@@ -27,7 +27,7 @@ def beats(data: Path, seed: int) -> dict[str, Any]:
     for kind in KINDS:
         # A fifth of 243 beats is held out: 49, of which no finer quantile can be told.
         detector = fr.tasks.AnomalyDetector(kind, quantile=0.95, seed=seed)
-        detector.fit(normal, batch_size=16, verbose=0)
+        detector.fit(normal, verbose=0)
         found = detector.evaluate(test[:, 1:], anomalous)
         for name in ("auroc", "average_precision", "recall", "false_alarm_rate"):
             figures[f"{kind}_{name}"] = round(found[name], 4)
@@ -37,8 +37,8 @@ def beats(data: Path, seed: int) -> dict[str, Any]:
 def series(data: Path, seed: int) -> dict[str, Any]:
     """Learn the first 15 % of each series (the benchmark's probationary period), flag the rest.
 
-    A labelled window is found where any step in it is flagged.  A false alarm is a flagged stretch outside of all
-    windows; flagged steps less than a window of the detector apart are one stretch.  The threshold is the
+    A labelled window is found where any step in it is flagged.  A false alarm is a flagged stretch outside of
+    all windows; flagged steps less than a window of the detector apart are one stretch.  The threshold is the
     largest score of the held-out end of the first 15 %.  No label is used but to count.
     """
     folder = data / "nab"

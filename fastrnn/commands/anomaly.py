@@ -129,7 +129,7 @@ def _scored(task: AnomalyDetector, rows: Rows) -> Iterator[_Step]:
 
     def values() -> Iterator[np.ndarray]:
         for table in rows:
-            times = table.times or [None] * len(table.values)
+            times: Sequence[str | None] = table.times or [None] * len(table.values)
             waiting.extend(zip(times, table.values.tolist(), strict=True))
             yield table.values
 

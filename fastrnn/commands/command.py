@@ -117,7 +117,8 @@ class Command:
         if path is None:
             return
         if importlib.util.find_spec("matplotlib") is None:
-            raise Failed(f'{self.name}: --plot needs matplotlib. Install it with: pip install "fastrnn[plot]"')
+            install = 'pip install "fastrnn[plot]"'
+            raise Failed(f"{self.name}: --plot needs matplotlib. Install it with: {install}")
         if not path.parent.is_dir():
             raise Failed(f"{self.name}: there is no folder {path.parent}. Make it first.")
         if path.suffix not in PICTURES:

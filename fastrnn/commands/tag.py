@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from .. import plot
 from ..tasks import PosTagger
 from ..text import words
 from ..text.conllu import parse_conllu
-from .command import STDIN, Command, Failed, Record, lines, positive, read
+from .command import STDIN, Command, Record, lines, positive, read
 
 _DIGITS = 6  # of a probability in JSON
 
@@ -61,7 +60,7 @@ class Tag(Command):
         figures: Record = {"epochs": len(history["loss"]), "training_accuracy": history["accuracy"][-1]}
         if arguments.dev:
             figures["dev_accuracy"] = max(history["val_accuracy"])
-        return task, {**figures, "tags": len(task.tags), "words": len(task.spelling.words)}
+        return task, {**figures, "tags": len(task.tags), "known_words": len(task.spelling.words)}
 
     def predict(self, task: Any, arguments: argparse.Namespace) -> Iterator[tuple[str, Record]]:
         if arguments.conllu:
@@ -76,8 +75,7 @@ class Tag(Command):
             yield " ".join(f"{token}/{tag}" for token, tag in zip(tokens, told, strict=True)), record
 
     def evaluate(self, task: Any, arguments: argparse.Namespace) -> Record:
-        if arguments.plot is not None:
-            _check_plot(arguments.plot)
+        self.check_plot(arguments.plot)
         figures = task.evaluate(arguments.file)
         if arguments.plot is not None:
             plot.confusion_matrix(*task.confusion_matrix(arguments.file)).figure.savefig(arguments.plot)
@@ -87,14 +85,6 @@ class Tag(Command):
         for tag, of_tag in figures.pop("per_tag").items():
             figures[tag] = "  ".join(_figure(name, value) for name, value in of_tag.items())
         return figures
-
-
-def _check_plot(path: Path) -> None:
-    """Say what would go wrong at the end before all the work."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise Failed('tag: --plot needs matplotlib. Install it with: pip install "fastrnn[plot]"')
-    if not path.parent.is_dir():
-        raise Failed(f"tag: there is no folder {path.parent}. Make it first.")
 
 
 def _answer(task: Any, tokens: list[str]) -> tuple[list[str], Record]:

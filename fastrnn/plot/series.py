@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,11 @@ def anomaly_scores(
     if threshold is not None:
         style = {"color": _SHADE, "linestyle": "--", "linewidth": 1.0}
         below.axhline(threshold, label=f"threshold {threshold:.3g}", **style)
-        below.legend(loc="upper left", fontsize=8)
+        below.legend(loc="upper left", fontsize=8, framealpha=0.6)
+    if times is not None and isinstance(steps[0], (datetime, np.datetime64)):
+        from matplotlib.dates import ConciseDateFormatter
+
+        below.xaxis.set_major_formatter(ConciseDateFormatter(below.xaxis.get_major_locator()))
     below.set_ylabel("score")
     below.set_xlabel("time step" if times is None else "time")
     for one in panels:

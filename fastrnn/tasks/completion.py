@@ -206,11 +206,12 @@ class SentenceCompleter(Task):
             self.make()
         if batch_size is None:
             batch_size = min(32, max(1, len(tokens) // (100 * steps)))
+        held_out = None if held is None else self.vocabulary.encode(held)
         x, y, lengths, B = stream_windows(self.vocabulary.encode(tokens), batch_size, steps)
+        del tokens, held  # of a long text nothing is kept but the ids
         rate = CosineDecay(float(learning_rate), max(1, epochs * len(x) // B), alpha=0.01)
         optimizer = AdamW(rate, weight_decay=weight_decay, global_clipnorm=1.0)
         self.model.compile(optimizer, "sparse_categorical_crossentropy")
-        held_out = None if held is None else self.vocabulary.encode(held)
         try:
             history: History = self.model.fit(
                 x, y, lengths=lengths, epochs=epochs, batch_size=B, shuffle=False,

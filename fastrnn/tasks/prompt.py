@@ -16,7 +16,7 @@ class Prompt:
     """A prompt, read by as many rows of a stream as are needed.
 
     An empty prompt is read as a line end, behind which a text begins; where the vocabulary has none, the
-    unknown token is as good as any.  At the word level a space at the end belongs to the word that comes next.
+    unknown token is as good as any.  At the word level a space at the end belongs to the next word.
 
     Parameters
     ----------

@@ -18,7 +18,8 @@ def check_numbers(owner: str, name: str, x: Any) -> Any:
     """x if it is an array of finite numbers, else DtypeError or ValueError."""
     if not hasattr(x, "shape") or getattr(getattr(x, "dtype", None), "kind", "") not in ("f", "i", "u"):
         advice = "Convert it with numpy.asarray(x, dtype='float64') if that is what you mean."
-        raise DtypeError(sentence(owner, name, "an array of numbers", x, advice))
+        got = repr(x) if isinstance(x, str) else x
+        raise DtypeError(sentence(owner, name, "an array of numbers", got, advice))
     check_finite(owner, name, x, _ADVICE)
     return x
 

@@ -68,8 +68,8 @@ class Rows:
         self.name, self.size = name, size
         self._reader = csv.reader(lines)
         header = next(self._reader, None)
-        if header is None:
-            raise ValueError(f"{name}: this is empty. Give a CSV file whose first line names the columns.")
+        if not header:
+            raise ValueError(f"{name}, line 1: this is empty. The first line must name the columns.")
         self.header = [cell.strip().removeprefix("\ufeff") for cell in header]
         if all(_number(cell) is not None for cell in self.header):
             raise ValueError(
@@ -157,7 +157,7 @@ def joined(tables: Iterable[Table]) -> Table:
     parts = list(tables)
     first = parts[0]
     times = None if first.times is None else [time for part in parts for time in part.times or ()]
-    labels = None if first.labels is None else np.concatenate([p.labels for p in parts])  # type: ignore[misc]
+    labels = None if first.labels is None else np.concatenate([p.labels for p in parts])
     return Table(first.columns, np.concatenate([part.values for part in parts]), times, labels)
 
 
