@@ -23,11 +23,12 @@ from .losses import get as get_loss
 from .model import Sequential
 
 # The share of the gradient that has to arrive at the far end.  What the far end says has to stand out of what
-# the nearer steps say by chance, and n sequences average chance down by sqrt(n): 0.1 % takes a million, and the
-# longest training of Hochreiter and Schmidhuber (1997) took 853,000.
+# the nearer steps say by chance, and n sequences average chance down by sqrt(n): 0.1 % takes a million, and
+# the longest training of Hochreiter and Schmidhuber (1997) took 853,000.
 LEAST = 1e-3
-# How much it may grow.  Where a gradient grows g-fold the curvature grows g^2-fold (Pascanu, Mikolov and Bengio
-# 2013, section 2.3), and the learning rate that fits has to shrink by as much: 30-fold takes the same thousand.
+# How much it may grow.  Where a gradient grows g-fold the curvature grows g^2-fold (Pascanu, Mikolov and
+# Bengio 2013, section 2.3), and the learning rate that fits shrinks by as much: 30-fold takes the same
+# thousand.
 MOST = 30.0
 
 

@@ -85,7 +85,7 @@ def test_predict_is_what_python_says(files: Path, capsys: pytest.CaptureFixture[
 def test_evaluate(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("evaluate", files / "new.csv", "--model", files / "m.fastrnn", "--label-column", "anomaly")
     found = json.loads(run(capsys, *arguments, "--json"))
-    assert found["auroc"] > 0.95 and found["stretches"] == found["stretches_found"] == 3
+    assert found["auroc"] > 0.9 and found["stretches"] == found["stretches_found"] == 3
     assert found["total"] == 720 and found["threshold"] == fr.load(files / "m.fastrnn").threshold
     assert "average precision" in run(capsys, *arguments)
     found = json.loads(run(capsys, *arguments, "--json", "--threshold", 1e9))
@@ -120,7 +120,7 @@ def test_processes_from_training_to_figures(files: Path, tmp_path: Path) -> None
     assert from_stdin == process("predict", files / "new.csv", "--model", "m.fastrnn")
     assert from_stdin == process("predict", "-", "--model", files / "m.fastrnn", source=source)
     arguments = ("evaluate", files / "new.csv", "--model", "m.fastrnn", "--label-column", "anomaly", "--json")
-    assert json.loads(process(*arguments))["auroc"] > 0.95
+    assert json.loads(process(*arguments))["auroc"] > 0.9
 
 
 def test_standard_input_is_scored_as_it_comes(files: Path) -> None:

@@ -20,6 +20,12 @@ from fastrnn.samples.stories import PEOPLE
 from fastrnn.tasks import BlankFiller
 from fastrnn.text import WordsAndEndings, words
 
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # at the end: it must not hide an installed fastrnn
+
+from bench.accuracy import blank as bench  # noqa: E402
+
 SMALL: dict[str, Any] = {"units": 12, "embedding": 12, "memory": 40, "learning_rate": 0.01, "seed": 0}
 CANDIDATES = {"en": ("he", "she"), "ko": ("그는", "그녀는")}
 
@@ -329,6 +335,11 @@ def test_the_trace_is_drawn(english: Any, tmp_path: Path) -> None:
         line = drawn[f"unit {unit}: {trace.contributions[unit]:+.1f}"]
         np.testing.assert_array_equal(line.get_xdata(), index)
         np.testing.assert_array_equal(line.get_ydata(), values)
+        # The other side, which it read before, is dashed.
+        dashed = ax.lines[list(ax.lines).index(line) + 1]
+        before = sorted(set(range(len(trace.tokens))) - set(index.tolist()))
+        assert dashed.get_xdata().tolist() == before and dashed.get_linestyle() == "--"
+        np.testing.assert_array_equal(dashed.get_ydata(), trace.memory[before, unit])
     assert [t.get_text() for t in ax.get_xticklabels()] == list(trace.tokens)
     assert ax.get_title().startswith("___ = she, p = ") and ax.get_ylabel() == "cell state c"
     long = fr.plot.memory_trace(english.memory_trace(stories(1, 90)[0][0]))
@@ -443,6 +454,31 @@ def test_wrong_use(english: Any) -> None:
         english.evaluate([], [])
     with pytest.raises(ValueError, match=r"BlankFiller\.fit: validation_data must be \(texts, answers\)"):
         english.fit(["Tom ___"], ["he"], validation_data=["Tom ___"], verbose=0)
+
+
+# ---------------------------------------------------------------------- paragraphs of others
+
+
+@pytest.mark.parametrize(
+    ("text", "gender"),
+    [
+        ("He met ___ and her", "x"),  # as near on both sides
+        ("He met ___, herself", "she"),
+        ("his ___ or herself", "he"),
+        ("Then ___ came", "x"),
+        ("His dog, the one of HERS, saw ___", "she"),
+    ],
+)
+def test_the_nearest_pronoun(text: str, gender: str) -> None:
+    assert bench.nearest(text, "x") == gender
+
+
+@pytest.mark.data("gap")
+def test_paragraphs_of_wikipedia(data_set: Path) -> None:
+    figures = bench.gap(data_set.parent, seed=0)
+    assert figures["paragraphs"] == 454 and figures["majority"] == 0.5
+    assert 0.68 < figures["nearest_pronoun"] < 0.71
+    assert figures["accuracy"] > figures["nearest_pronoun"] + 0.02
 
 
 # ---------------------------------------------------------------------- the command line

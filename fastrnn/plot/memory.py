@@ -18,8 +18,9 @@ def memory_trace(trace: Any, ax: Axes = None, *, units: int = 3) -> Axes:
     trace : what `BlankFiller.memory_trace` gave
     units : how many, from the one that speaks most for the answer
 
-    A unit is drawn on the side of the blank that it reads last; beside its number stands its contribution.
-    Under a long text stand the words at which the drawn states change most.
+    A unit is drawn on the side of the blank that it reads last, and dashed on the side that it read before;
+    beside its number stands its contribution.  Under a long text stand the words at which the drawn states
+    change most.
     """
     if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
         raise ValueError(sentence("memory_trace", "units", "a whole number of at least 1", repr(units)))
@@ -28,7 +29,11 @@ def memory_trace(trace: Any, ax: Axes = None, *, units: int = 3) -> Axes:
     for k, unit in enumerate(trace.units[:units]):
         index, values = trace.carried(unit)
         label = f"unit {unit}: {trace.contributions[unit]:+.1f}"
-        ax.plot(index, values, color=COLORS[k % len(COLORS)], label=label)
+        color = COLORS[k % len(COLORS)]
+        ax.plot(index, values, color=color, label=label)
+        before = np.setdiff1d(np.arange(len(trace.tokens)), index)
+        if len(before):
+            ax.plot(before, trace.memory[before, unit], color=color, linestyle="--", alpha=0.5)
         # Read from the right, a word's change is the difference to the word behind it.
         way = 1 if unit < trace.from_right else -1
         moved = np.abs(np.diff(values[::way], prepend=0.0))[::way]

@@ -48,11 +48,15 @@ class MemoryTrace:
     units: tuple[int, ...]
     from_right: int  # number of the first unit that reads from the right; D where none does
 
+    @property
+    def memory(self) -> np.ndarray:
+        """[T, D]: c, or h where the cell has no other state."""
+        return self.h if self.c is None else self.c
+
     def carried(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """(indices of the words on that unit's side of the blank, its cell state there; h without cells)."""
-        states = self.h if self.c is None else self.c
+        """(indices of the words on that unit's side of the blank, its `memory` there)."""
         first, end = (0, self.blank + 1) if unit < self.from_right else (self.blank, len(self.tokens))
-        return np.arange(first, end), states[first:end, unit]
+        return np.arange(first, end), self.memory[first:end, unit]
 
     def plot(self, ax: Any = None, *, units: int = 3) -> Any:
         """Draw the states of the first so many of `units` over the words; see `fastrnn.plot.memory_trace`."""

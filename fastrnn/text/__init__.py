@@ -4,6 +4,7 @@ from .conllu import read_conllu, write_conllu
 from .endings import WordsAndEndings
 from .ngram import NGram
 from .readers import read_labelled, read_text
+from .tables import read_table
 from .tokens import jamo, words
 from .vocabulary import Vocabulary
 
@@ -14,6 +15,7 @@ __all__ = [
     "jamo",
     "read_conllu",
     "read_labelled",
+    "read_table",
     "read_text",
     "words",
     "write_conllu",
