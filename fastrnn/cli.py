@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8")  # as all files are, whatever the locale
+        sys.stdin.reconfigure(encoding="utf-8-sig")  # as all files are, whatever the locale
     for stream in (sys.stdout, sys.stderr):  # a console without a character shows "?" and goes on
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -442,3 +442,9 @@ def test_heart_beats(data_set: Path) -> None:
     made = AnomalyDetector("dense", seed=0)
     made.fit(train[train[:, 0] == 1, 1:], epochs=40, verbose=0)
     assert made.evaluate(test[:, 1:], test[:, 0] != 1)["auroc"] > 0.97
+
+
+def test_windows_are_an_eighth_of_themselves_apart() -> None:
+    detector = AnomalyDetector("dense", window=64, units=(4,), seed=0)
+    detector.fit(np.sin(np.arange(600.0)), epochs=1, verbose=0)
+    assert detector.step == 8

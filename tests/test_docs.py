@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import textwrap
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,9 @@ DOCUMENTS = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")])  # no
 OPENING = re.compile(r" *(`{3,}|~{3,}) *(\w*)[^`]*$")
 
 
-def python_blocks(text: str) -> list[tuple[int, str]]:
-    """(number of its first line, code) of every block marked python."""
-    blocks = []
+def blocks(text: str) -> list[tuple[int, str, str]]:
+    """(number of its first line, language, content) of every block."""
+    found = []
     lines = iter(enumerate(text.splitlines(), 1))
     for number, line in lines:
         opening = OPENING.match(line)
@@ -31,19 +33,32 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
             code.append(inner)
         else:
             raise ValueError(f"line {number}: this block is never closed")
-        if language == "python":
-            blocks.append((number + 1, textwrap.dedent("\n".join(code))))
-    return blocks
+        found.append((number + 1, language, textwrap.dedent("\n".join(code))))
+    return found
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """(number of its first line, code) of every block marked python."""
+    return [(number, code) for number, language, code in blocks(text) if language == "python"]
 
 
 def run_blocks(document: Path) -> int:
-    """Run the blocks of one document in one namespace; how many there were."""
+    """Run the blocks marked python in one namespace; how many there were.
+
+    A block marked text behind one of them is what it prints.
+    """
     namespace = {"__name__": "__main__"}
-    blocks = python_blocks(document.read_text(encoding="utf-8"))
-    for number, code in blocks:
-        padded = "\n" * (number - 1) + code  # so that a traceback names the line of the document
-        exec(compile(padded, str(document), "exec", dont_inherit=True), namespace)
-    return len(blocks)
+    count, printed = 0, None
+    for number, language, code in blocks(document.read_text(encoding="utf-8")):
+        if language == "text" and printed is not None:
+            assert printed.split() == code.split(), f"{document}, line {number}: it prints {printed!r}"
+        printed = None
+        if language == "python":
+            padded = "\n" * (number - 1) + code  # so that a traceback names the line of the document
+            with redirect_stdout(io.StringIO()) as out:
+                exec(compile(padded, str(document), "exec", dont_inherit=True), namespace)
+            count, printed = count + 1, out.getvalue()
+    return count
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -74,6 +89,21 @@ def test_blocks_share_a_namespace_and_a_wrong_one_fails_at_its_line(tmp_path: Pa
         run_blocks(document)
     last = traceback.extract_tb(caught.value.__traceback__)[-1]
     assert (last.filename, last.lineno) == (str(document), 13)
+
+
+def test_a_wrong_output_in_a_document_fails(tmp_path: Path) -> None:
+    document = tmp_path / "some.md"
+    document.write_text("```python\nprint(1 + 1)\n```\n\n```text\n2\n```\n", encoding="utf-8")
+    assert run_blocks(document) == 1
+    document.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="line 6: it prints '2"):
+        run_blocks(document)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_pictures_and_links_to_files_exist(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (document.parent / link).exists()]
 
 
 def test_fences_are_told_apart() -> None:

@@ -24,12 +24,12 @@ def test_there_are_seven() -> None:
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda p: p.stem)
 def test_a_lesson_runs_and_draws(lesson: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, lesson, "--quick", "--out", tmp_path], capture_output=True, encoding="utf-8",
-        cwd=tmp_path, timeout=300,
+        [sys.executable, lesson, "--quick", "--out", tmp_path / "new"], capture_output=True,
+        encoding="utf-8", cwd=tmp_path, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert HANGUL.search(done.stdout) and re.search("[a-z]{3}", done.stdout)
-    picture = tmp_path / f"{lesson.stem}.png"
+    picture = tmp_path / "new" / f"{lesson.stem}.png"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5_000
 
 

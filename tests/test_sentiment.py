@@ -16,6 +16,7 @@ import pytest
 import fastrnn as fr
 from fastrnn import cli, serialization
 from fastrnn.samples import reviews
+from fastrnn.tasks import sentiment
 from fastrnn.tasks.running import RunningProbability
 from fastrnn.text import read_text
 
@@ -559,3 +560,39 @@ def test_real_reviews(data_set: Path) -> None:
     classifier = fr.tasks.SentimentClassifier(units=32, embedding=50, learning_rate=0.003, seed=0)
     classifier.fit(*map(list, zip(*train, strict=True)), epochs=6, verbose=0)
     assert classifier.evaluate(*map(list, zip(*test, strict=True)))["accuracy"] > 0.62
+
+
+def test_what_is_held_out_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def fit(self: Any, x: Any, y: Any, **options: Any) -> None:
+        seen.update(train=x, held=options["validation_data"][0])
+
+    monkeypatch.setattr(fr.Sequential, "fit", fit)
+    texts, labels = reviews(400, "en", seed=5)
+    fr.tasks.SentimentClassifier(units=4, seed=0).fit(texts, labels)
+    train, held = ({tuple(ids.tolist()) for ids in seen[name]} for name in ("train", "held"))
+    assert len(held) >= 10 and not train & held
+    assert len(seen["train"]) + len(seen["held"]) == 400
+
+
+def test_the_side_of_a_text_is_that_of_its_words() -> None:
+    shares = {sentiment._share(text) for text in ("A fine film", " a  FINE film ", "a fine\tfilm")}
+    assert len(shares) == 1 and 0 <= shares.pop() < 1
+    assert sentiment._share("A fine film") != sentiment._share("A fine film!")
+
+
+def test_whole_tokens_are_left_out() -> None:
+    texts, labels = reviews(60, "en")
+    classifier = fr.tasks.SentimentClassifier(units=4, seed=0)
+    classifier.fit(texts, labels, epochs=1, verbose=0)
+    layer = next(one for one in classifier.model.layers if one.name == "token_dropout")
+    assert layer.noise_shape == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("좋은 영화", "char"), ("a lovely film 좋은 영화다", "char"), ("a film from 서울", "word")],
+)
+def test_a_fifth_of_hangul_makes_it_korean(text: str, level: str) -> None:
+    assert sentiment._level([text]) == level

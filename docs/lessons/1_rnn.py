@@ -119,4 +119,5 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="a short form, to see that it works")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of the picture")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     main(arguments.out, arguments.quick)

@@ -7,7 +7,9 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import fastrnn as fr
@@ -94,23 +96,35 @@ class Command:
     def run(self, arguments: argparse.Namespace) -> int:
         """Do one action and print what came out."""
         try:
-            if arguments.action == "train":
-                folder = arguments.model.parent
-                if not folder.is_dir():  # said before the training, not after it
-                    raise Failed(f"{self.name}: there is no folder {folder}. Make it first.")
-                task, figures = self.train(arguments, 0 if arguments.json else "auto")
-                task.save(arguments.model)
-                show({**figures, "model": str(arguments.model)}, arguments.json)
-                return 0
-            task = self.load(arguments.model)
-            if arguments.action == "evaluate":
-                show(self.evaluate(task, arguments), arguments.json)
-                return 0
-            for text, record in self.predict(task, arguments):
-                print(json.dumps(record, ensure_ascii=False) if arguments.json else text, flush=True)
+            with _standard_input(arguments):
+                self._run(arguments)
             return 0
+        except UnicodeDecodeError as error:
+            raise Failed(
+                f"{self.name} {arguments.action}: standard input is not UTF-8 ({error.reason}). Convert it, "
+                "for example with: iconv -f CP949 -t UTF-8"
+            ) from error
         except (ValueError, TypeError) as error:  # the library's own sentence about what it was given
             raise Failed(f"{self.name} {arguments.action}: {error}") from error
+
+    def _run(self, arguments: argparse.Namespace) -> None:
+        if arguments.action == "train":
+            folder = arguments.model.parent
+            # Said before the training, not after it.
+            if arguments.model.is_dir():
+                raise Failed(f"{self.name}: {arguments.model} is a folder. Name a file in it.")
+            if not folder.is_dir():
+                raise Failed(f"{self.name}: there is no folder {folder}. Make it first.")
+            task, figures = self.train(arguments, 0 if arguments.json else "auto")
+            task.save(arguments.model)
+            show({**figures, "model": str(arguments.model)}, arguments.json)
+            return
+        task = self.load(arguments.model)
+        if arguments.action == "evaluate":
+            show(self.evaluate(task, arguments), arguments.json)
+            return
+        for text, record in self.predict(task, arguments):
+            print(json.dumps(record, ensure_ascii=False) if arguments.json else text, flush=True)
 
     def check_plot(self, path: Path | None) -> None:
         """Say what would go wrong with a picture for `path` before all the work; None is no picture."""
@@ -132,6 +146,33 @@ class Command:
                 f"{self.name}: {path} holds a {type(found).__name__}, this verb needs a {self.task.__name__}."
             )
         return found
+
+
+@contextmanager
+def _standard_input(arguments: argparse.Namespace) -> Iterator[None]:
+    """To train and to evaluate, tasks read files: where one is "-", standard input becomes a file.
+
+    `predict` reads it line by line, as it comes.
+    """
+    if arguments.action == "predict":
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "standard input"
+
+        def there(value: Any) -> Any:
+            if isinstance(value, list):
+                return [there(one) for one in value]
+            if str(value) != STDIN:
+                return value
+            if not path.exists():
+                path.write_text(sys.stdin.read(), encoding="utf-8")
+            return type(value)(path)
+
+        for name in ("file", "files", "dev", "positive", "negative"):
+            if hasattr(arguments, name):
+                setattr(arguments, name, there(getattr(arguments, name)))
+        yield
 
 
 def show(figures: Record, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from .series import (
     known_form,
     stretches,
 )
-from .task import Task
+from .task import Task, as_before_unless_begun
 
 _CELLS = {"lstm": "lstm", "gru": "gru", "rnn": "rnn_tanh"}
 _KINDS = ("dense", *_CELLS)
@@ -176,6 +176,7 @@ class AnomalyDetector(Task):
 
     # -- training ---------------------------------------------------------------------------------
 
+    @as_before_unless_begun
     def fit(
         self, x: Any, *, epochs: int | None = None, batch_size: int | None = None, **options: Any
     ) -> Any:  # fmt: skip

@@ -20,7 +20,7 @@ from ..optimizers import Adam
 from ..schedules import check_number
 from ..text import WordsAndEndings, words
 from .memory import BLANK, MemoryTrace, trace
-from .task import Task
+from .task import Task, as_before_unless_begun
 
 CELLS: dict[str, type[Any]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 # Between the end of a text and its beginning.  It is a control character, so it stands in no text.
@@ -131,6 +131,7 @@ class BlankFiller(Task):
 
     # -- training ---------------------------------------------------------------------------------
 
+    @as_before_unless_begun
     def fit(
         self, texts: Sequence[str], answers: Sequence[str] | None = None, *, epochs: int = 10,
         batch_size: int = 32, validation_data: Any = None, bucketing: bool = True, **options: Any,

@@ -49,7 +49,7 @@ from ..text.given import string_of, text_of
 from ..text.pieces import LEVELS
 from .decoding import Sampling, check_stop
 from .prompt import Prompt
-from .task import Task
+from .task import Task, as_before_unless_begun
 
 CELLS: dict[str, type[Any]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 # Glorot's weights are small because many inputs add up; of a one-hot vector one column alone arrives.
@@ -146,6 +146,7 @@ class SentenceCompleter(Task):
 
     # -- training ---------------------------------------------------------------------------------
 
+    @as_before_unless_begun
     def fit(
         self, text: Any, *, epochs: int = 10, batch_size: int | None = None, steps: int = 64,
         learning_rate: float = 0.004, weight_decay: float = 0.0, validation_split: float = 0.0,

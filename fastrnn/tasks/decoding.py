@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ def check_stop(owner: str, stop: Any) -> str | None:
     """`stop` where it is text or None."""
     if stop is not None and (not isinstance(stop, str) or not stop):
         raise ValueError(sentence(owner, "stop", "text that is not empty, or None", repr(stop)))
-    return stop
+    return None if stop is None else unicodedata.normalize("NFC", stop)  # as all text that is written
 
 
 def beam_search(

@@ -25,7 +25,7 @@ from ..schedules import check_number
 from ..text import Vocabulary, words
 from ..text.labelled import Label, check_texts, classes_of, labelled_pair, labelled_texts, places
 from .running import RunningProbability
-from .task import Task
+from .task import Task, as_before_unless_begun
 
 _CELLS: dict[str, type[Any]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 _KOREAN = 0.2  # share of Hangul among the letters; a syllable stands beside two or three Latin letters
@@ -120,6 +120,7 @@ class SentimentClassifier(Task):
 
     # -- training ---------------------------------------------------------------------------------
 
+    @as_before_unless_begun
     def fit(
         self, texts: Any, labels: Any = None, *, epochs: int = 30, batch_size: int = 32,
         validation_data: Any = None, held_out: float = 0.1, patience: int | None = 4,

@@ -21,7 +21,7 @@ from ..schedules import PolynomialDecay, check_number
 from ..text import Vocabulary
 from ..text.spelling import Spelling, check_spellings
 from ..text.tagged import check_tokens, tagged_sentences, token_sentences
-from .task import Task
+from .task import Task, as_before_unless_begun
 
 _CLIP = 5.0
 Figures = dict[str, Any]
@@ -109,6 +109,7 @@ class PosTagger(Task):
 
     # -- learning ---------------------------------------------------------------------------------
 
+    @as_before_unless_begun
     def fit(
         self,
         sentences: Any,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from .. import serialization
 from ..errors import ModelFormatError, check_dtype
@@ -10,9 +12,35 @@ from ..layers import Layer, same_layers
 from ..layers.noise import seed_of
 from ..model import Sequential, load_model
 
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+
+def as_before_unless_begun(fit: Fit) -> Fit:
+    """A `fit` that raises before its first step leaves the task as it was, with what it had learnt before.
+
+    Later, after Ctrl-C for example, the task keeps what it learnt so far.
+    """
+
+    @wraps(fit)
+    def guarded(self: Task, *args: Any, **options: Any) -> Any:
+        kept = dict(self.__dict__)
+        try:
+            return fit(self, *args, **options)
+        except BaseException:
+            model = self._model
+            if model is None or (model is not kept["_model"] and not model.steps_done):
+                self.__dict__.clear()
+                self.__dict__.update(kept)
+            raise
+
+    return guarded  # type: ignore[return-value]
+
 
 class Task:
     """A Sequential with what stands around it.
+
+    `fit` called again goes on from where it was, with the vocabulary of the first time; `PosTagger` alone
+    learns anew.
 
     A task says which `layers` it is made of, what it has `learnt` besides weights (vocabularies, a threshold:
     all JSON-able) and how to take that back (`relearn`).
