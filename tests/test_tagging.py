@@ -341,7 +341,7 @@ def train(files: Path) -> Path:
         [sys.executable, "-m", "fastrnn", "tag", "train", files / "train.conllu",
          "--dev", files / "dev.conllu",
          "--units", "32", "--epochs", "40", "--patience", "15", "--model", files / "m.fastrnn"],
-        capture_output=True, encoding="utf-8",
+        capture_output=True, encoding="utf-8", cwd=files,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "dev accuracy" in done.stdout and "epoch 1/40" in done.stdout
