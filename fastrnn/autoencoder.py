@@ -24,8 +24,9 @@ from .layers import (
     same_layers,
 )
 from .layers.base import check_units
-from .model import Sequential, load_model
+from .model import Sequential
 from .packed import Layout, Packed, layout_of, unpack, unpack_list
+from .reading import load_model
 from .schedules import check_number
 
 _BATCH = 128

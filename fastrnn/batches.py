@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .backends import Backend
-from .errors import FLOATS, DtypeError, ShapeError, check_finite, sentence
+from .errors import FLOATS, DtypeError, ShapeError, check_array, check_finite, sentence, unknown
 from .layers import Shape
 from .packed import (
     Layout,
@@ -46,6 +46,7 @@ class Inputs:
         self.owner, self.dtype, self.backend = owner, np.dtype(dtype), backend
         self.ragged = isinstance(x, (list, tuple))
         self.ids = ids
+        self.initial: dict[str, tuple[Any, ...]] = {}
         arrays: Sequence[Any] = list(x) if self.ragged else [x]
         for k, array in enumerate(arrays):
             self._check(f"x[{k}]" if self.ragged else "x", array, expected)
@@ -177,6 +178,34 @@ class Inputs:
             None if self.mask is None else self.mask[index],
         )  # fmt: skip
         return Packed(pack(self.backend.xp, x, layout), layout, gradient=False)
+
+
+    def begin(self, layers: Sequence[Any], given: Any) -> None:
+        """Take the states before the first step, as `Sequential.predict` describes them."""
+        wanted = {layer.name: layer.state_widths for layer in layers if hasattr(layer, "state_widths")}
+        if not isinstance(given, dict):
+            if len(wanted) != 1:
+                expected = f"a dict by layer name, of {', '.join(wanted) or 'no layer'}"
+                raise ValueError(sentence(self.owner, "initial_state", expected, given))
+            given = {name: given for name in wanted}
+        for name, states in given.items():
+            if name not in wanted:
+                raise unknown(self.owner, "a key of initial_state", name, tuple(wanted))
+            arrays = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+            if len(arrays) != len(wanted[name]):
+                expected = f"{len(wanted[name])} arrays [B, H]"
+                got = f"{len(arrays)}"
+                raise ValueError(sentence(self.owner, f"initial_state[{name!r}]", expected, got))
+            for array, width in zip(arrays, wanted[name], strict=True):
+                what = f"initial_state[{name!r}]"
+                check_array(self.owner, what, array, "B, H", (len(self), width), self.dtype)
+                check_finite(self.owner, what, array, "Remove or replace those values.")
+            self.initial[name] = tuple(self.backend.asarray(a) for a in arrays)
+
+    def states(self, index: np.ndarray, layout: Layout) -> dict[str, tuple[Any, ...]]:
+        """What `begin` took, for the batch of `index`, in packed order."""
+        where = self.backend.asarray(index[layout.order])
+        return {name: tuple(a[where] for a in arrays) for name, arrays in self.initial.items()}
 
 
 class Targets:

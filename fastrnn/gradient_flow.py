@@ -164,7 +164,7 @@ def _chain(place: int, layer: Recurrent, name: str, backwards: bool, x: Packed, 
         return cell.forward(xp, params, step, s0, training)
 
     with single_threaded_blas():
-        state = [xp.zeros((layout.B, layer.units)) for _ in cell.states]
+        state = [s.astype(np.float64) for s in layer.first_states(layout.B)]
         before = []
         for here in walk:
             n = here.stop - here.start

@@ -7,7 +7,8 @@ from typing import Any
 from . import tasks
 from .autoencoder import Autoencoder, SequenceAutoencoder
 from .errors import ModelFormatError
-from .model import Sequential, load_model
+from .model import Sequential
+from .reading import load_model
 
 KINDS: dict[str, Any] = {
     "Autoencoder": Autoencoder,

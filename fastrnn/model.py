@@ -11,8 +11,8 @@ import numpy as np
 from . import drawing, losses, optimizers, serialization, training
 from .backends import get_backend
 from .batches import Inputs, Targets
-from .errors import DtypeError, ModelFormatError, ShapeError, check_dtype, sentence
-from .layers import Input, Layer, Noise, RepeatVector, Shape, from_description
+from .errors import DtypeError, ShapeError, check_dtype, sentence
+from .layers import Input, Layer, Noise, RepeatVector, Shape
 from .layers.base import check_units
 from .layers.noise import seed_of
 from .metrics import Metric
@@ -67,6 +67,7 @@ class Sequential:
         self.steps_done = 0
         self.stop_training = False
         self.history: Any = None
+        self.proof: Any = None  # what an import has shown, see `fastrnn.proof`
         for layer in layers:
             self.add(layer)
 
@@ -145,7 +146,9 @@ class Sequential:
                 layer.forget()
             raise
 
-    def inputs(self, owner: str, x: Any, lengths: Any = None, mask: Any = None) -> Inputs:
+    def inputs(
+        self, owner: str, x: Any, lengths: Any = None, mask: Any = None, initial_state: Any = None
+    ) -> Inputs:
         """x behind the door: checked, on the backend; builds the model where it is not built."""
         if not self.layers:
             raise ValueError("Sequential: a model needs at least one layer.")
@@ -158,6 +161,8 @@ class Sequential:
         if not self.built:
             assert inputs.shape is not None
             self.build(inputs.shape)
+        if initial_state is not None:
+            inputs.begin(self.layers, initial_state)
         return inputs
 
     def compile(
@@ -191,12 +196,18 @@ class Sequential:
         return _fixed_steps(self.layers)
 
     def run(
-        self, x: Packed, noise: Noise | None = None, logits: bool = False, tail: bool = True
-    ) -> tuple[Packed, list[Any]]:
-        """The output, or without `tail` the last layer's input, and the caches (None in inference)."""
+        self, x: Packed, noise: Noise | None = None, logits: bool = False, tail: bool = True,
+        states: Any = None,
+    ) -> tuple[Packed, list[Any]]:  # fmt: skip
+        """The output, or without `tail` the last layer's input, and the caches (None in inference).
+
+        states : layer name -> its states [B, H] before the first step, in packed order; see `Inputs.states`
+        """
         caches = []
         for layer in self.layers if tail else self.layers[:-1]:
-            options = {"logits": True} if logits and layer is self.layers[-1] else {}
+            options: dict[str, Any] = {"logits": True} if logits and layer is self.layers[-1] else {}
+            if states and layer.name in states:
+                options["state"] = states[layer.name]
             x, cache = layer.forward(x, noise, **options)
             caches.append(cache)
         return x, caches
@@ -225,6 +236,7 @@ class Sequential:
         sample_weight : [B], or [B, T] for targets a step
         class_weight : {class id: weight}
         lengths, mask : int [B] or bool [B, T], for padded x
+        initial_state : as in `predict`
         callbacks : list of `fastrnn.callbacks.Callback`
         verbose : "auto" (a bar on a terminal, else one line an epoch), 0, 1 (bar) or 2 (lines)
 
@@ -243,22 +255,22 @@ class Sequential:
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, lengths: Any = None,
-        mask: Any = None,
+        mask: Any = None, initial_state: Any = None,
     ) -> float:  # fmt: skip
         """One step on one batch; returns the loss."""
         self._check_compiled("train_on_batch")
-        inputs = self.inputs("train_on_batch", x, lengths, mask)
+        inputs = self.inputs("train_on_batch", x, lengths, mask, initial_state)
         targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
         with training.whole_steps():
             return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,
-        mask: Any = None, return_dict: bool = False,
+        mask: Any = None, initial_state: Any = None, return_dict: bool = False,
     ) -> Any:  # fmt: skip
         """The loss, or [loss, *metrics] where there are metrics, or a dict where return_dict."""
         self._check_compiled("evaluate")
-        inputs = self.inputs("evaluate", x, lengths, mask)
+        inputs = self.inputs("evaluate", x, lengths, mask, initial_state)
         targets = Targets("evaluate", y, inputs, sample_weight)
         size = check_units("evaluate", "batch_size", batch_size)
         logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
@@ -266,13 +278,20 @@ class Sequential:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
-    def predict(self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None) -> Any:
+    def predict(
+        self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None,
+        initial_state: Any = None,
+    ) -> Any:  # fmt: skip
         """Outputs for x, NumPy (CuPy under the cupy backend).
 
         A list comes back for ragged x where the model gives every step, else an array; padding is zero.
         Where the last layer has return_state: (y, *states).
+
+        initial_state : states [B, H] before the first step, for each layer that shall not begin at its own:
+            {layer name: (h, c)} (h alone where there is one, (h, c, h, c) for both directions); or, where the
+            model has one recurrent layer, its states alone
         """
-        inputs = self.inputs("predict", x, lengths, mask)
+        inputs = self.inputs("predict", x, lengths, mask, initial_state)
         size = check_units("predict", "batch_size", batch_size)
         return self._predict(inputs, range(len(self.layers)), size)
 
@@ -285,8 +304,10 @@ class Sequential:
         for k in range(0, max(n, 1), batch_size):
             index = np.arange(k, min(k + batch_size, n))
             x = inputs.batch(index)
+            given = inputs.states(index, x.layout)
             for i in layers:
-                x, _ = self.layers[i].forward(x, None)
+                options = {"state": given[self.layers[i].name]} if self.layers[i].name in given else {}
+                x, _ = self.layers[i].forward(x, None, **options)
             if x.depth is not None:
                 raise ShapeError("predict: the model's output is one-hot rows, which are never materialised.")
             if x.states is not None:
@@ -391,27 +412,6 @@ class Sequential:
 
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"
-
-
-def load_model(
-    path: Any, backend: str | None = None, cells: dict[str, Any] | None = None
-) -> tuple[Sequential, dict[str, Any]]:
-    """The Sequential of a model file, and the description beside it; see `fastrnn.load`."""
-    get_backend(backend)  # a wrong name is no fault of the file
-    description, arrays = serialization.read(path)
-    tensors = serialization.Tensors(path, arrays)
-    try:
-        serialization.check_sizes(description["layers"], arrays)
-        layers = [from_description(d, cells) for d in description["layers"]]
-        model = Sequential(layers, seed=description["seed"], dtype=description["dtype"], backend=backend)
-        features, sequence, length, ids = description["input"]
-        model.build(Shape(tuple(features), sequence, length, ids=ids))
-        serialization.restore(model, description, tensors)
-    except ModelFormatError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
-        raise ModelFormatError(f"load: {path} does not describe a model: {error!r}.") from error
-    return model, description
 
 
 def _fixed_steps(layers: Iterable[Layer]) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, optimizers
+from . import losses, metrics, optimizers, proof
 from .errors import ModelFormatError
 from .layers import CLASSES
 
@@ -40,6 +40,8 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "states": {},
         "compiled": None,
     }  # fmt: skip
+    description["proof"], example = proof.describe(model)
+    tensors.update(example)
     for layer in model.layers:
         state = getattr(layer, "state", None)
         if state is not None:
@@ -173,27 +175,30 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 class Tensors:
-    """The tensors of a file, each to be taken exactly once."""
+    """The tensors of a file, each to be taken exactly once.
 
-    def __init__(self, path: Any, tensors: dict[str, np.ndarray]) -> None:
-        self.path, self.left = path, dict(tensors)
+    owner : who reads which file, for messages: "load: model.fastrnn"
+    """
+
+    def __init__(self, owner: str, tensors: dict[str, np.ndarray]) -> None:
+        self.owner, self.left = owner, dict(tensors)
 
     def take(self, name: str, shape: tuple[int, ...] | None = None, dtype: Any = None) -> np.ndarray:
         if name not in self.left:
-            raise ModelFormatError(f"load: {self.path}: tensor {name!r} is missing.")
+            raise ModelFormatError(f"{self.owner}: tensor {name!r} is missing.")
         tensor = self.left.pop(name)
         if (shape is not None and tensor.shape != tuple(shape)) or (
             dtype is not None and tensor.dtype != dtype
         ):
             raise ModelFormatError(
-                f"load: {self.path}: tensor {name!r} must be {list(shape or ())} {dtype}, got "
+                f"{self.owner}: tensor {name!r} must be {list(shape or ())} {dtype}, got "
                 f"{list(tensor.shape)} {tensor.dtype}."
             )
         return tensor
 
     def finish(self) -> None:
         if self.left:
-            raise ModelFormatError(f"load: {self.path}: nothing uses the tensors {sorted(self.left)}.")
+            raise ModelFormatError(f"{self.owner}: nothing uses the tensors {sorted(self.left)}.")
 
 
 def check_sizes(layers: Any, tensors: dict[str, np.ndarray]) -> None:
@@ -219,8 +224,10 @@ def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:
         layer = by_name[name]
         if not layer.stateful:
             raise ValueError(f"{name} is not stateful")
-        shape = (_count(batch), layer.units)
-        arrays = [tensors.take(f"state/{name}/{s}", shape, model.dtype) for s in layer.cell.states]
+        arrays = [
+            tensors.take(f"state/{name}/{s}", (_count(batch), width), model.dtype)
+            for s, width in zip(layer.cell.states, layer.cell.widths(layer.units), strict=True)
+        ]
         layer.state = tuple(model.backend.asarray(a) for a in arrays)
     model.epochs_done = _count(description["epochs_done"])
     model.steps_done = _count(description["steps_done"])

@@ -99,7 +99,9 @@ def _forward(
 ) -> tuple[Packed, list[Any], Any, Any]:
     """(output, caches, targets, weights) of a batch; where there is a tail, the output is its input."""
     tail = _tail(model)
-    out, caches = model.run(inputs.batch(index), noise, logits=model.fused, tail=tail is None)
+    x = inputs.batch(index)
+    states = inputs.states(index, x.layout)
+    out, caches = model.run(x, noise, logits=model.fused, tail=tail is None, states=states)
     target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
     shape = out.rows.shape if tail is None else (*out.rows.shape[:-1], tail.units)
     model.loss.check(where, shape, target, dtype=model.dtype)
@@ -205,6 +207,7 @@ def fit(
     class_weight: dict[int, float] | None = None,
     lengths: Any = None,
     mask: Any = None,
+    initial_state: Any = None,
     callbacks: Sequence[Callback] = (),
     verbose: Any = "auto",
 ) -> History:
@@ -215,7 +218,7 @@ def fit(
             raise ValueError(sentence("fit", name, expected, repr(number)))
     if y is None:
         raise ValueError("fit: y is missing. For an autoencoder give y=x, or use fastrnn.Autoencoder.")
-    inputs = model.inputs("fit", x, lengths, mask)
+    inputs = model.inputs("fit", x, lengths, mask, initial_state)
     targets = Targets("fit", y, inputs, sample_weight, class_weight)
     train = np.arange(len(inputs))
     validation = None

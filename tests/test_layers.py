@@ -622,8 +622,6 @@ IDS = np.zeros((2, 5), int)
         (lambda: fr.Bidirectional(fr.LSTM(3, go_backwards=True)), ValueError,
          "Bidirectional: go_backwards must be False in the layer inside, got True."),
         (lambda: fr.Bidirectional(fr.LSTM(3, stateful=True)), ValueError, "Bidirectional: stateful must be"),
-        (lambda: fr.Bidirectional(fr.LSTM(3, return_state=True)), ValueError,
-         "Bidirectional: return_state must be False"),
         (lambda: fr.TimeDistributed(fr.LSTM(3)), TypeError,
          "TimeDistributed: layer must be a layer that works on single rows, such as Dense, got LSTM("),
         (lambda: fr.TimeDistributed("dense"), TypeError, "TimeDistributed: layer must be a layer that works"),

@@ -37,6 +37,7 @@ class Cell:
         x.gradient is False.
     opened : (cache) -> the activated gates, each [N, H], in the order of `gates`; None: it shows none
     squash : the activation of each gate, "sigmoid", "tanh" or "relu"; goes with `opened`
+    output : the size of the first state where it is not H: a cell that projects it
     """
 
     name: str
@@ -47,6 +48,11 @@ class Cell:
     backward: Callable[..., Any]
     opened: Callable[[Any], tuple[Any, ...]] | None = None
     squash: tuple[str, ...] = ()
+    output: int | None = None
+
+    def widths(self, units: int) -> tuple[int, ...]:
+        """The size of each state of a layer with so many units."""
+        return (units if self.output is None else self.output, *(units for _ in self.states[1:]))
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -24,6 +24,7 @@ class Bidirectional(Layer):
     layer : a recurrent layer; the copy has the same configuration and weights of its own
     merge_mode : "concat" (2H features), "sum", "mul" or "ave"
 
+    Where the layer has return_state, `predict` gives (y, *states, *states of the way back).
     Each sequence runs backwards from its own last step.  With return_sequences the backward outputs are given
     in input order; without, the output is both final states.
 
@@ -43,7 +44,7 @@ class Bidirectional(Layer):
             raise TypeError(sentence("Bidirectional", "layer", expected, repr(layer)))
         if merge_mode not in MERGES:
             raise unknown("Bidirectional", "merge_mode", merge_mode, MERGES)
-        for option in ("return_state", "go_backwards", "stateful"):
+        for option in ("go_backwards", "stateful"):
             if getattr(layer, option):
                 raise ValueError(sentence("Bidirectional", option, "False in the layer inside", "True"))
         self.merge_mode = merge_mode
@@ -70,17 +71,30 @@ class Bidirectional(Layer):
         width = inner.width * (2 if self.merge_mode == "concat" else 1)
         return Shape((width,), inner.sequence, inner.length)
 
-    def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
+    @property
+    def state_widths(self) -> tuple[int, ...]:
+        """The size of each state, forwards and then backwards."""
+        return self.forward_layer.state_widths * 2
+
+    @property
+    def return_state(self) -> bool:
+        """Whether `forward` gives final states, as the layer inside does."""
+        return self.forward_layer.return_state
+
+    def forward(self, x: Packed, noise: Noise | None, state: Any = None) -> tuple[Packed, Any]:
+        """See `Layer.forward`; `state`: both directions' states before their first steps."""
         xp = self.backend.xp
+        begin: Any = (None, None) if state is None else (state[: len(state) // 2], state[len(state) // 2 :])
         # The noise of two layers in a model is sixteen numbers apart; the backward layer takes the second.
         self.forward_layer.index, self.backward_layer.index = self.index, self.index + 1
         rows, content = None, None
-        if self._at_once(noise):
-            rows, a, b, content = self._forward_both(x, noise)
+        if at_once := self._at_once(noise):
+            rows, a, b, states, content = self._forward_both(x, noise, begin)
         else:
-            one, one_cache = self.forward_layer.forward(x, noise)
-            two, two_cache = self.backward_layer.forward(x.reverse(xp), noise)
+            one, one_cache = self.forward_layer.forward(x, noise, begin[0])
+            two, two_cache = self.backward_layer.forward(x.reverse(xp), noise, begin[1])
             a, b = one.rows, two.rows
+            states = (*one.states, *two.states) if one.states and two.states else None
             if two.sequence:
                 b = b[xp.asarray(x.layout.reversal)]
             content = (one_cache, two_cache)
@@ -92,25 +106,34 @@ class Bidirectional(Layer):
             rows = a + b
             if self.merge_mode == "ave":
                 rows *= 0.5
-        cache = (self._at_once(noise), content, a, b, x.layout) if noise is not None else None
-        return Packed(rows, x.layout, self.forward_layer.return_sequences), cache
+        cache = (at_once, content, a, b, x.layout) if noise is not None else None
+        return Packed(rows, x.layout, self.forward_layer.return_sequences, states=states), cache
 
     def _at_once(self, noise: Noise | None) -> bool:
-        """Whether a kernel runs both directions in one call; with dropout each has an input of its own."""
-        kernel = self.backend.kernels.get(self.forward_layer.cell.name)
-        return hasattr(kernel, "forward_both") and (noise is None or not self.forward_layer.dropout)
+        """Whether a kernel runs both directions in one call.
 
-    def _forward_both(self, x: Packed, noise: Noise | None) -> tuple[Any, Any, Any, Any]:
-        """(both outputs side by side or None, output, output of the way back, caches)."""
-        cell, pair, H = self.forward_layer.cell, self._pair, self.forward_layer.units
+        With dropout each has an input of its own; learnt states want their gradients.
+        """
+        layer = self.forward_layer
+        kernel = self.backend.kernels.get(layer.cell.name)
+        alone = noise is not None and (layer.dropout or layer.learn_state)
+        return hasattr(kernel, "forward_both") and not alone
+
+    def _forward_both(self, x: Packed, noise: Noise | None, begin: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """(both outputs side by side or None, output, output of the way back, states or None, caches)."""
+        cell, pair, H = self.forward_layer.cell, self._pair, self.forward_layer.state_widths[0]
         y, (one, two), content = self.backend.run(
             cell, "forward_both", tuple(layer.params for layer in pair), x,
-            tuple(layer.initial(x.layout) for layer in pair), noise is not None,
+            tuple(layer.initial(x.layout) if s is None else s for layer, s in zip(pair, begin, strict=True)),
+            noise is not None,
             tuple(layer.state_mask(x.layout, noise) for layer in pair),
         )  # fmt: skip
+        back, states = self.backend.xp.asarray(x.layout.inverse_order), None
+        if self.return_state:
+            states = tuple(s[back] for s in (*one, *two))
         if self.forward_layer.return_sequences:
-            return y, y[:, :H], y[:, H:], content
-        return None, one[0], two[0], content
+            return y, y[:, :H], y[:, H:], states, content
+        return None, one[0], two[0], states, content
 
     @property
     def _pair(self) -> tuple[Recurrent, Recurrent]:

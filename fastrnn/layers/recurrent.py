@@ -27,6 +27,7 @@ class Recurrent(Layer):
     return_state : give (y, *states) from `predict`; only for the last layer of a model
     go_backwards : run over the reversed sequence, and give y in that order (as Keras)
     stateful : start each batch from the states in which the previous one ended
+    learn_state : start from states that are learnt, parameters `h0`, `c0` [width], instead of zero
     dropout : share of inputs dropped, the same ones at every step of a sequence
     recurrent_dropout : likewise for the state on its way into the recurrent product
         (Gal and Ghahramani 2016); the state that is carried on is not touched
@@ -47,6 +48,7 @@ class Recurrent(Layer):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        learn_state: bool = False,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         kernel_initializer: Any = None,
@@ -73,6 +75,7 @@ class Recurrent(Layer):
         self.return_state = bool(return_state)
         self.go_backwards = bool(go_backwards)
         self.stateful = bool(stateful)
+        self.learn_state = bool(learn_state)
         self.dropout = check_rate(owner, "dropout", dropout)
         self.recurrent_dropout = check_rate(owner, "recurrent_dropout", recurrent_dropout)
         self.initializers = {
@@ -111,12 +114,27 @@ class Recurrent(Layer):
                 params[name] = np.concatenate(blocks)
             else:
                 params[name] = initializer(rng, array.shape, dtype)
+        if self.learn_state:
+            pairs = zip(self.learnt_names, self.state_widths, strict=True)
+            params |= {name: np.zeros(width, dtype) for name, width in pairs}
         return params
 
-    def shape(self, in_shape: Shape) -> Shape:
-        return Shape((self.units,), self.return_sequences, in_shape.length if self.return_sequences else None)
+    @property
+    def state_widths(self) -> tuple[int, ...]:
+        """The size of each state."""
+        return self.cell.widths(self.units)
 
-    def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
+    @property
+    def learnt_names(self) -> tuple[str, ...]:
+        """The parameters that are states: h0, c0; () without `learn_state`."""
+        return tuple(f"{s}0" for s in self.cell.states) if self.learn_state else ()
+
+    def shape(self, in_shape: Shape) -> Shape:
+        length = in_shape.length if self.return_sequences else None
+        return Shape((self.state_widths[0],), self.return_sequences, length)
+
+    def forward(self, x: Packed, noise: Noise | None, state: Any = None) -> tuple[Packed, Any]:
+        """See `Layer.forward`; `state`, in packed order, goes before every other start."""
         xp, layout = self.backend.xp, x.layout
         in_mask = None
         if noise is not None and self.dropout:
@@ -129,7 +147,8 @@ class Recurrent(Layer):
         masks = () if mask is None else (mask,)  # a user's own cell may do without
         if self.go_backwards:
             x = x.reverse(xp)
-        s0, training = self.initial(layout), noise is not None
+        learns = self.learn_state and state is None and self.state is None
+        s0, training = self.initial(layout) if state is None else state, noise is not None
         y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, training, *masks)
         back = xp.asarray(layout.inverse_order)
         states = tuple(s[back] for s in sT) if self.stateful or self.return_state else None
@@ -141,14 +160,14 @@ class Recurrent(Layer):
             self.return_sequences,
             states=states if self.return_state else None,
         )
-        return out, (content, in_mask, layout) if noise is not None else None
+        return out, (content, in_mask, layout, learns) if noise is not None else None
 
     def stepper(self, batch: int) -> Any:
         if self.go_backwards:
             raise ValueError(f"stream: {self} runs backwards and needs the whole sequence; use predict.")
         assert self.in_shape is not None
         steps = getattr(self.backend.kernels.get(self.cell.name), "steps", None)
-        if steps is None:
+        if steps is None or self.learn_state:
             return _Steps(self, batch)
         return steps(self.params, batch, self.in_shape.one_hot, get_num_threads())
 
@@ -161,22 +180,31 @@ class Recurrent(Layer):
 
     def initial(self, layout: Layout) -> tuple[Any, ...]:
         """The states [B, H] before the first step, in packed order."""
-        xp = self.backend.xp
         if self.state is None:
-            return tuple(xp.zeros((layout.B, self.units), self.dtype) for _ in self.cell.states)
+            return self.first_states(layout.B)
         if len(self.state[0]) != layout.B:
             advice = "A stateful layer needs the same batch size in every call; reset_states() starts anew."
             expected = f"{len(self.state[0])} sequences, as in the previous batch"
             raise ShapeError(sentence(str(self), "the batch", expected, str(layout.B), advice))
-        order = xp.asarray(layout.order)
+        order = self.backend.xp.asarray(layout.order)
         return tuple(s[order] for s in self.state)
 
+    def first_states(self, batch: int) -> tuple[Any, ...]:
+        """The states [B, width] of sequences that begin: learnt, or zero."""
+        xp = self.backend.xp
+        if self.learn_state:
+            return tuple(xp.tile(self.params[name], (batch, 1)) for name in self.learnt_names)
+        return tuple(xp.zeros((batch, width), self.dtype) for width in self.state_widths)
+
     def backward(self, cache: Any, dy: Any) -> Any:
-        content, in_mask, layout = cache
+        content, in_mask, layout, learns = cache
         dsT = None if self.return_sequences else (dy, *(None for _ in self.cell.states[1:]))
         rows = dy if self.return_sequences else None
-        dx, _, grads = self.backend.run(self.cell, "backward", self.params, content, rows, dsT)
+        dx, ds0, grads = self.backend.run(self.cell, "backward", self.params, content, rows, dsT)
         self.add_grads(grads)
+        if learns:
+            pairs = zip(self.learnt_names, ds0, strict=True)
+            self.add_grads({name: d.sum(axis=0) for name, d in pairs})
         if dx is None:
             return None
         if self.go_backwards:
@@ -206,6 +234,7 @@ class Recurrent(Layer):
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "stateful": self.stateful,
+            "learn_state": self.learn_state,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             **{k: None if v is None else v.config() for k, v in given.items()},
@@ -233,8 +262,8 @@ class _Steps:
 
     def reset(self, state: Any = None) -> None:
         layer = self.layer
-        zeros = (layer.backend.xp.zeros((self.layout.B, layer.units), layer.dtype) for _ in layer.cell.states)
-        self.state = tuple(zeros) if state is None else tuple(layer.backend.asarray(s) for s in state)
+        first = layer.first_states(self.layout.B) if state is None else state
+        self.state = tuple(layer.backend.asarray(s) for s in first)
 
 
 class RNN(Recurrent):

@@ -10,7 +10,8 @@ from .. import serialization
 from ..errors import ModelFormatError, check_dtype
 from ..layers import Layer, same_layers
 from ..layers.noise import seed_of
-from ..model import Sequential, load_model
+from ..model import Sequential
+from ..reading import load_model
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
