@@ -136,6 +136,15 @@ class Layer:
         """What this layer adds to the loss of the step that `cache` is from."""
         return 0.0
 
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """Bytes that the cache of a training step holds besides the layer's input.
+
+        Its output rows are among them where backward needs them.
+
+        rows : N; batch : B, sequences that they belong to
+        """
+        return 0
+
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-able."""
         return {"name": self.name}
