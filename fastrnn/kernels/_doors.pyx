@@ -11,7 +11,21 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport FEW_MULTIPLY_ADDS, GRU, LSTM, RNN_RELU, RNN_TANH, SHARES, Relay
+from ._engine cimport (
+    FEW_MULTIPLY_ADDS,
+    GRU,
+    GRU_BEFORE,
+    LSTM,
+    LSTM_COUPLED,
+    LSTM_PEEPHOLE,
+    LSTM_PEEPHOLE_COUPLED,
+    RNN_RELU,
+    RNN_TANH,
+    SHARES,
+    Form,
+    Relay,
+    form_of,
+)
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport PAD, Call, forward_pass
@@ -25,15 +39,18 @@ cdef enum:
     SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
 
-NAMES = {LSTM: ("W_ih", "W_hh", "b"), GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
-         RNN_TANH: ("W_ih", "W_hh", "b"), RNN_RELU: ("W_ih", "W_hh", "b")}
+NAMES = {
+    **dict.fromkeys((RNN_TANH, RNN_RELU, LSTM, LSTM_COUPLED, GRU_BEFORE), ("W_ih", "W_hh", "b")),
+    **dict.fromkeys((LSTM_PEEPHOLE, LSTM_PEEPHOLE_COUPLED), ("W_ih", "W_hh", "b", "p")),
+    GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
+}
 
 
 cdef Panels panels_of(int cell, object params):
     """The panels that `params` keeps (fastrnn.Weights), or new ones."""
     keeps = type(params) is not dict and getattr(params, "keeps_panels", False)
     found = params.panels if keeps else None
-    if found is None:
+    if found is None or (<Panels>found).cell != cell:
         found = Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
         if keeps:
             params.panels = found
@@ -63,13 +80,18 @@ cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
 
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept:
     memset(c, 0, sizeof(Call))
-    c.engine, c.cell, c.word = p.engine, p.cell, p.word
+    c.engine, c.cell, c.form, c.word = p.engine, p.cell, p.form, p.word
     c.T, c.B, c.N, c.inputs, c.units = T, B, N, p.inputs, p.units
     c.shares, c.by_units = 1, T
-    c.hh, c.ih, c.chain = p.hh, p.ih, p.chain
+    c.hh, c.ih, c.chain, c.through = p.hh, p.ih, p.chain, p.through
     c.at_x.along_b = c.at_y.along_b = c.at_dy.along_b = 1
     c.y_row = p.units
-    c.kept_row = p.units if p.gates == 1 else 4 * p.units
+    c.kept_row = p.form.kept * p.units
+
+
+cdef void lend(Call* c, Panels p) noexcept:
+    """What a forward pass reads of the panels, when they are packed."""
+    c.W_hh, c.W_second, c.W_ih, c.bias, c.extra = p.W_hh, p.W_second, p.W_ih, p.bias, p.extra
 
 
 cdef void run_forward(Call* c, int threads) noexcept:
@@ -111,7 +133,8 @@ cdef object room_of(Py_ssize_t size, char** start):
 
 cdef bint fits(int cell, dict params, int kind):
     """Whether `params` has the cell's names, and arrays that can be read as they lie."""
-    cdef Py_ssize_t gates = 4 if cell == LSTM else 3 if cell == GRU else 1, H
+    cdef const Form* form = form_of(cell)
+    cdef Py_ssize_t H
     names = NAMES[cell]
     if len(params) != len(names):
         return False
@@ -121,7 +144,7 @@ cdef bint fits(int cell, dict params, int kind):
             return False
     H = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 1)
     for name in names:
-        if cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != gates * H:
+        if cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != (form.extra if name == "p" else form.gates) * H:
             return False
     return H > 0
 
@@ -143,7 +166,8 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef Panels p
     cdef Call c
     cdef cnp.npy_intp shape[3]
-    cdef Py_ssize_t T, B, H, size
+    cdef Py_ssize_t T, B, H, size, met
+    cdef bint memory = form_of(cell).memory
     if not is_array(x, kind, 3):
         kind = cnp.NPY_DOUBLE
         if not is_array(x, kind, 3):
@@ -159,7 +183,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
             return None
         p = params.panels
     H = p.units
-    if p.wide != (kind == cnp.NPY_DOUBLE) or p.gates != (4 if cell == LSTM else 3 if cell == GRU else 1):
+    if p.wide != (kind == cnp.NPY_DOUBLE) or p.cell != cell:
         return None
     if cnp.PyArray_DIM(<cnp.ndarray>x, 2) != p.inputs or T == 0 or B == 0 or p.inputs == 0:
         return None
@@ -167,7 +191,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef const void* c0 = NULL
     if state is not None:
         h_state = state
-        if cell == LSTM:
+        if memory:
             if not isinstance(state, (tuple, list)) or len(state) != 2:
                 return None
             h_state, c_state = state
@@ -178,7 +202,6 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
             return None
         h0 = data(h_state)
     describe(&c, p, T, B, T * B)
-    c.cell = cell
     c.x = data(x)
     if not time_major:
         c.at_x.along_t, c.at_x.along_b = 1, T
@@ -188,14 +211,14 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     if work_of(&c) >= FEW_MULTIPLY_ADDS:
         team = plan(&c, c.hh.panels, count(threads))
     p.forward_panels(False, team)
-    c.W_hh, c.W_ih, c.bias, c.bias_n = p.W_hh, p.W_ih, p.bias, p.bias_n
+    lend(&c, p)
     shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), H
     y = cnp.PyArray_EMPTY(3, shape, kind, 0)
     shape[0], shape[1] = B, H
     last = cnp.PyArray_EMPTY(2, shape, kind, 0)
     c.y = <char*>data(y)
     size = B * H * c.word
-    states = cnp.PyArray_EMPTY(2, shape, kind, 0) if cell == LSTM else None
+    states = cnp.PyArray_EMPTY(2, shape, kind, 0) if memory else None
     measure(&c)
     cdef char* start
     cdef Py_ssize_t end = (T & 1) * size  # where the last state will be
@@ -204,22 +227,24 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         dtype = np.float64 if p.wide else np.float32
         end = T * B * H * c.word
         h = borrow((B + T * B, H), dtype)
-        histories = borrow((B + T * B, H), dtype) if cell == LSTM else None
-        gates = borrow((T * B, 4 * H), dtype) if p.gates > 1 else None
+        histories = borrow((B + T * B, H), dtype) if memory else None
+        gates = borrow((T * B, c.kept_row), dtype) if p.form.gates > 1 else None
         owner = room_of(team * c.scratch_size, &start)
         c.training, c.scratch = True, start
         c.h, c.c, c.kept = <char*>data(h), <char*>data(histories), <char*>data(gates)
     else:
-        owner = room_of(2 * size + 64 + team * c.scratch_size, &start)
-        c.h, c.c, c.scratch = start, <char*>data(states), start + (2 * size + 63) // 64 * 64
+        met = 2 * size + (p.form.kept * size if p.form.phases > 1 else 0)
+        owner = room_of(met + 64 + team * c.scratch_size, &start)
+        c.h, c.c, c.scratch = start, <char*>data(states), start + (met + 63) // 64 * 64
+        c.kept = start + 2 * size if p.form.phases > 1 else NULL
     set_or_zero(c.h, h0, size)
-    if cell == LSTM:
+    if memory:
         set_or_zero(c.c, c0, size)
     run_forward(&c, team)
     memcpy(data(last), c.h + end, size)
-    if training and cell == LSTM:
+    if training and memory:
         memcpy(data(states), c.c + end, size)
     if type(owner) is not bytes:
         give_back(owner)
-    found = last if cell != LSTM else (last, states)
+    found = (last, states) if memory else last
     return y, found, (h, histories, gates, None, p, True) if training else None

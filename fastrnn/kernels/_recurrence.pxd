@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from ._engine cimport Engine, Relay
+from ._engine cimport Engine, Form, Relay
 from ._panels cimport Shape
 
 
@@ -20,6 +20,7 @@ cdef struct Places:
 cdef struct Call:
     const Engine* engine
     int cell
+    const Form* form
     Py_ssize_t word                   # bytes of a number
     Py_ssize_t T, B, N, inputs, units
     const int64_t* steps              # NULL: every step has B rows
@@ -29,9 +30,10 @@ cdef struct Call:
     Relay* relay                      # all zero; not needed for one share
     Shape hh, ih
     const void* W_hh
+    const void* W_second
     const void* W_ih
     const void* bias
-    const void* bias_n
+    const void* extra
     const void* x
     const int64_t* ids                # one-hot rows; W_given [G, I] is then read where W_ih is NULL
     const void* W_given
@@ -43,13 +45,14 @@ cdef struct Call:
     char* h
     char* c
     char* y                           # NULL: the history is enough
-    char* kept
+    char* kept                        # [N, kept_row]; in inference [B, kept_row] where phases meet in it, else NULL
     Py_ssize_t kept_row
     char* scratch
     Py_ssize_t chunk, scratch_size    # rows projected at a time; bytes a share
     # Backward.
-    Shape chain
+    Shape chain, through
     const void* W_chain
+    const void* W_through
     const void* dy
     Places at_dy
     Py_ssize_t dy_row

@@ -12,8 +12,6 @@ Forward, per chunk of steps: *project* (x W_ih' + b into scratch that is still i
 from libc.string cimport memcpy
 
 from ._engine cimport (
-    GRU,
-    LSTM,
     Back,
     Product,
     Step,
@@ -178,13 +176,14 @@ cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_
     return t
 
 
-cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r) noexcept nogil:
-    """Step t of a share, projected from row r of its scratch on."""
+cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r, int phase) noexcept nogil:
+    """A phase of step t of a share, projected from row r of its scratch on."""
     cdef Py_ssize_t H = c.units, width = width_of(c, s), line = H * c.word, before, now
     cdef char* read
     cdef Step q
     q.rows, q.units, q.first, q.last, q.backwards = rows_of(c, s, t), H, s.first, s.last, t & 1
-    q.W, q.bias, q.pre, q.pre_row = c.W_hh, c.bias_n, s.scratch + r * width * c.word, width
+    q.phase, q.extra = phase, c.extra
+    q.W, q.pre, q.pre_row = c.W_hh, s.scratch + r * width * c.word, width
     q.read_row = q.before_row = q.c_row = q.h_row = s.stride * H
     if c.training:
         before, now = history(c, t - 1, s.first_row), history(c, t, s.first_row)
@@ -192,15 +191,19 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
         before, now = (t & 1) * c.B + s.first_row, (1 - (t & 1)) * c.B + s.first_row
     q.read = q.before = c.h + before * line
     q.h, q.c, q.kept, q.kept_row = c.h + now * line, NULL, NULL, s.stride * c.kept_row
-    if c.mask != NULL:
+    if phase > 0:
+        q.W = c.W_second
+    elif c.mask != NULL:
         read = read_rows(c, s)
         q.read, q.read_row = read, H + PAD // c.word
         mask_rows(c, s, q.rows, c.h + before * line, s.stride * H, read, q.read_row)
-    if c.cell == LSTM:
+    if c.form.memory:
         q.before = c.c + (before if c.training else s.first_row) * line
         q.c = c.c + (now if c.training else s.first_row) * line
     if c.kept != NULL:
-        q.kept = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
+        q.kept = c.kept + ((offset(c, t) if c.training else 0) + s.first_row) * c.kept_row * c.word
+    if phase > 0:
+        q.read, q.read_row = q.kept, q.kept_row
     q.y, q.y_row, q.y_index, q.y_step = NULL, c.y_row, NULL, s.stride
     if c.y != NULL and c.at_y.index != NULL:
         q.y, q.y_index = c.y, c.at_y.index + offset(c, t) + s.first_row
@@ -213,12 +216,14 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
 cdef void forward_rows(const Call* c, const Share* s, Py_ssize_t last) noexcept nogil:
     """Steps 0 .. last - 1 of a share of rows."""
     cdef Py_ssize_t t = 0, end, r
+    cdef int phase
     while t < last and rows_of(c, s, t) > 0:
         end = chunk_end(c, s, t, last)
         project_chunk(c, s, t, end)
         r = 0
         while t < end:
-            forward_step(c, s, t, r)
+            for phase in range(c.form.phases):
+                forward_step(c, s, t, r, phase)
             r += rows_of(c, s, t)
             t += 1
 
@@ -227,7 +232,7 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
     """Steps t .. T - 1 in shares of units; `item` is the number of the relay's next item."""
     cdef Py_ssize_t end, r
     cdef Share s
-    cdef int i, k
+    cdef int i, k, phase
     while t < c.T:
         s = share_of(c, c.hh.panels, True, me)
         end, r = chunk_end(c, &s, t, c.T), 0
@@ -240,14 +245,15 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
         item += 1
         await_done(c.relay, item * c.shares)
         while t < end:
-            for i in range(c.shares):
-                k = (me + i) % c.shares
-                if take(c.relay, k, item):
-                    s = share_of(c, c.hh.panels, True, k)
-                    forward_step(c, &s, t, r)
-                    finish(c.relay)
-            item += 1
-            await_done(c.relay, item * c.shares)
+            for phase in range(c.form.phases):
+                for i in range(c.shares):
+                    k = (me + i) % c.shares
+                    if take(c.relay, k, item):
+                        s = share_of(c, c.hh.panels, True, k)
+                        forward_step(c, &s, t, r, phase)
+                        finish(c.relay)
+                item += 1
+                await_done(c.relay, item * c.shares)
             r += running(c, t)
             t += 1
 
@@ -277,7 +283,7 @@ cdef void unmask_rows(
 ) noexcept nogil:
     """dh = [what is there already, in the GRU] + mask * product, units first .. last - 1."""
     cdef Py_ssize_t r, j, q, H = c.units
-    cdef bint adds = c.cell == GRU
+    cdef bint adds = c.form.carries
     cdef float f
     cdef double d
     for r in range(n):
@@ -296,13 +302,15 @@ cdef inline Py_ssize_t unit_of(const Call* c, Py_ssize_t panel) noexcept nogil:
     return min(c.units, panel * c.chain.group * c.engine.lanes)
 
 
-cdef void back(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+cdef void back(const Call* c, const Share* s, Py_ssize_t t, int phase) noexcept nogil:
     """The element-wise part of step t of a share: kept gates become their gradients."""
     cdef Py_ssize_t H = c.units, line = H * c.word, row = offset(c, t) + s.first_row
     cdef Back b
     b.rows, b.units, b.first, b.last = rows_of(c, s, t), H, unit_of(c, s.first), unit_of(c, s.last)
     if b.rows == 0:
         return
+    b.phase, b.extra, b.product, b.product_row = phase, c.extra, s.scratch, H
+    b.mask = <const char*>c.mask + s.first_row * line if c.mask != NULL else NULL
     b.dh_row = b.before_row = b.after_row = s.stride * H
     b.dh = c.dh + s.first_row * line
     b.dc = c.dc + s.first_row * line if c.dc != NULL else NULL
@@ -313,27 +321,44 @@ cdef void back(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     elif c.dy != NULL:
         b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * c.dy_row * c.word
         b.dy_step = s.stride * c.at_dy.along_b
-    b.before = (c.c if c.cell == LSTM else c.h) + history(c, t - 1, s.first_row) * line
-    b.after = (c.c if c.cell == LSTM else c.h) + history(c, t, s.first_row) * line
+    b.before = (c.c if c.form.memory else c.h) + history(c, t - 1, s.first_row) * line
+    b.after = (c.c if c.form.memory else c.h) + history(c, t, s.first_row) * line
     c.engine.back[c.cell](&b)
+
+
+cdef Product product_of(
+    const Call* c, const Share* s, Py_ssize_t t, const Shape* panels, const void* b, Py_ssize_t block
+) noexcept nogil:
+    """The dgates of step t of a share, from a block on, times W_hh in `panels`; into the share's scratch."""
+    cdef Py_ssize_t H = c.units
+    cdef Product q
+    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), panels.k, H, panels.group, panels.vectors
+    q.first, q.last, q.b, q.activation = s.first, s.last, b, 0
+    q.a = c.kept + ((offset(c, t) + s.first_row) * c.kept_row + block * H) * c.word
+    q.row, q.step, q.start, q.start_row = s.stride * c.kept_row, 1, NULL, s.stride * H
+    q.out, q.out_row = s.scratch, H
+    return q
+
+
+cdef void through(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    """Of a step in two phases: back through the second, the last gate's product, and the gates of the first."""
+    cdef Product q = product_of(c, s, t, &c.through, c.W_through, c.form.kept - 1)
+    if q.m > 0:
+        c.engine.product(&q)
+        back(c, s, t, 1)
 
 
 cdef void chain(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     """dh of a share before step t: dgates W_hh."""
     cdef Py_ssize_t H = c.units
-    cdef Product q
-    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), c.chain.k, H, c.chain.group, c.chain.vectors
+    cdef Product q = product_of(c, s, t, &c.chain, c.W_chain, c.form.phases - 1)
     if q.m == 0:
         return
-    q.first, q.last, q.b, q.activation = s.first, s.last, c.W_chain, 0
-    q.a = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
-    q.row, q.step, q.start_row = s.stride * c.kept_row, 1, s.stride * H
     if c.mask == NULL:
         q.out, q.out_row = c.dh + s.first_row * H * c.word, s.stride * H
-        q.start = q.out if c.cell == GRU else NULL
+        q.start = q.out if c.form.carries else NULL
         c.engine.product(&q)
     else:
-        q.out, q.out_row, q.start = s.scratch, H, NULL
         c.engine.product(&q)
         unmask_rows(c, s, q.m, unit_of(c, s.first), unit_of(c, s.last), s.scratch)
 
@@ -351,12 +376,21 @@ cdef int backward_units(Call* c, int me) noexcept nogil:
                 if t < c.T - 1:
                     chain(c, &s, t + 1)
                 if t >= c.by_units:
-                    back(c, &s, t)
+                    back(c, &s, t, 0)
                 finish(c.relay)
         item += 1
         await_done(c.relay, item * c.shares)
         if t < c.by_units:
             return item
+        if c.form.phases > 1:
+            for i in range(c.shares):
+                k = (me + i) % c.shares
+                if take(c.relay, k, item):
+                    s = share_of(c, c.chain.panels, True, k)
+                    through(c, &s, t)
+                    finish(c.relay)
+            item += 1
+            await_done(c.relay, item * c.shares)
         t -= 1
 
 
@@ -364,7 +398,9 @@ cdef void backward_rows(const Call* c, const Share* s, Py_ssize_t t) noexcept no
     """Steps t - 1 down to 0 of a share of rows."""
     while t > 0:
         t -= 1
-        back(c, s, t)
+        back(c, s, t, 0)
+        if c.form.phases > 1:
+            through(c, s, t)
         chain(c, s, t)
 
 

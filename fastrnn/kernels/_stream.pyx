@@ -7,8 +7,8 @@ import numpy as np
 
 cimport numpy as cnp
 
-from ._doors cimport describe, is_array, measure, panels_of, plan, run_forward
-from ._engine cimport LSTM
+from ._doors cimport describe, is_array, lend, measure, panels_of, plan, run_forward
+from ._engine cimport Form, form_of
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call
@@ -27,7 +27,7 @@ cdef class Steps:
 
     cdef Call c
     cdef Panels panels
-    cdef object params, h, states, scratch
+    cdef object params, h, states, kept, scratch
     cdef bint ids
     cdef int cell, kind, team, threads
     cdef Py_ssize_t B, line
@@ -39,20 +39,20 @@ cdef class Steps:
         self.kind = cnp.NPY_DOUBLE if dtype == np.float64 else cnp.NPY_FLOAT
         self.line = batch * H * dtype.itemsize
         self.h = np.zeros((2, batch, H), dtype)
-        self.states = np.zeros((batch, H), dtype) if cell == LSTM else None
+        cdef const Form* form = form_of(cell)
+        self.states = np.zeros((batch, H), dtype) if form.memory else None
+        self.kept = np.zeros((batch, form.kept * H), dtype) if form.phases > 1 else None
         self.bind()
 
     cdef void bind(self):
         """Read the weights as they are now."""
         self.panels = panels_of(self.cell, self.params)
         describe(&self.c, self.panels, 1, self.B, self.B)
-        self.c.cell = self.cell
         self.team = plan(&self.c, self.c.hh.panels, self.threads)
         self.panels.forward_panels(self.ids, self.team)
-        self.c.W_hh, self.c.W_ih = self.panels.W_hh, self.panels.W_ih
-        self.c.bias, self.c.bias_n = self.panels.bias, self.panels.bias_n
+        lend(&self.c, self.panels)
         self.c.W_given = data(self.panels.given[0])
-        self.c.h, self.c.c = <char*>data(self.h), <char*>data(self.states)
+        self.c.h, self.c.c, self.c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
         measure(&self.c)
         self.scratch = np.zeros(self.team * self.c.scratch_size + 64, np.uint8)
         self.c.scratch = <char*>((<uintptr_t>data(self.scratch) + 63) // 64 * 64)
@@ -92,10 +92,10 @@ cdef class Steps:
     def state(self):
         """Copies of the states, each [B, H]."""
         h = self.h[0].copy()
-        return (h, self.states.copy()) if self.cell == LSTM else (h,)
+        return (h,) if self.states is None else (h, self.states.copy())
 
     def reset(self, state=None):
         """Start from `state`, or from zeros."""
         self.h[0] = 0 if state is None else state[0]
-        if self.cell == LSTM:
+        if self.states is not None:
             self.states[...] = 0 if state is None else state[1]

@@ -8,6 +8,7 @@ matrix without a copy.
 
 from ._kernel import Kernel
 
-from ._engine cimport GRU
+from ._engine cimport GRU, GRU_BEFORE
 
 kernel = Kernel(GRU)
+before = Kernel(GRU_BEFORE)

@@ -7,6 +7,9 @@ gradients.  Inference keeps one c per sequence and two h, read and written in tu
 
 from ._kernel import Kernel
 
-from ._engine cimport LSTM
+from ._engine cimport LSTM, LSTM_COUPLED, LSTM_PEEPHOLE, LSTM_PEEPHOLE_COUPLED
 
 kernel = Kernel(LSTM)
+peephole = Kernel(LSTM_PEEPHOLE)
+coupled = Kernel(LSTM_COUPLED)
+peephole_coupled = Kernel(LSTM_PEEPHOLE_COUPLED)
