@@ -8,7 +8,7 @@ from ._recurrence cimport Call
 
 cdef inline Py_ssize_t work_of(const Call* c) noexcept:
     """Multiply-adds of a forward pass."""
-    return c.N * c.ih.gates * c.units * (c.inputs + c.units)
+    return c.N * c.units * (c.ih.gates * (c.inputs + c.width) + c.form.projects * c.width)
 
 
 cdef inline bint is_array(object a, int kind, int rank) noexcept:

@@ -19,12 +19,14 @@ from ._engine cimport (
     LSTM_COUPLED,
     LSTM_PEEPHOLE,
     LSTM_PEEPHOLE_COUPLED,
+    LSTM_PROJECTED,
     RNN_RELU,
     RNN_TANH,
     SHARES,
     Form,
     Relay,
     form_of,
+    phases_of,
 )
 from ._memory cimport data
 from ._panels cimport Panels
@@ -42,6 +44,7 @@ cdef enum:
 NAMES = {
     **dict.fromkeys((RNN_TANH, RNN_RELU, LSTM, LSTM_COUPLED, GRU_BEFORE), ("W_ih", "W_hh", "b")),
     **dict.fromkeys((LSTM_PEEPHOLE, LSTM_PEEPHOLE_COUPLED), ("W_ih", "W_hh", "b", "p")),
+    LSTM_PROJECTED: ("W_ih", "W_hh", "b", "W_hr"),
     GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
 }
 
@@ -63,15 +66,15 @@ cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
     c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
-    if G * c.units * c.word > CACHE:
+    if G * c.width * c.word > CACHE:
         enough = 6 * threads  # so few rows that the weights' way into the cache is what takes time
     if panels >= threads:
         if c.steps == NULL:
-            if c.B < enough and c.B * G * c.units >= STEP_MULTIPLY_ADDS:
+            if c.B < enough and c.B * G * c.width >= STEP_MULTIPLY_ADDS:
                 c.by_units = 0
         else:
             while c.by_units and c.steps[c.by_units - 1] < enough and \
-                    c.steps[c.by_units - 1] * G * c.units >= STEP_MULTIPLY_ADDS:
+                    c.steps[c.by_units - 1] * G * c.width >= STEP_MULTIPLY_ADDS:
                 c.by_units -= 1
     if c.B > 1 or c.by_units < T:
         c.shares = threads
@@ -81,12 +84,14 @@ cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept:
     memset(c, 0, sizeof(Call))
     c.engine, c.cell, c.form, c.word = p.engine, p.cell, p.form, p.word
-    c.T, c.B, c.N, c.inputs, c.units = T, B, N, p.inputs, p.units
+    c.T, c.B, c.N, c.inputs, c.units, c.width = T, B, N, p.inputs, p.units, p.width
     c.shares, c.by_units = 1, T
-    c.hh, c.ih, c.chain, c.through = p.hh, p.ih, p.chain, p.through
+    c.hh, c.second, c.ih, c.chain, c.through = p.hh, p.second, p.ih, p.chain, p.through
     c.at_x.along_b = c.at_y.along_b = c.at_dy.along_b = 1
-    c.y_row = p.units
-    c.kept_row = p.form.kept * p.units
+    c.y_row = p.width
+    c.kept_row = p.form.kept * p.units + p.form.projects * p.width
+    c.chained = (p.form.late + p.form.projects) * p.units
+    c.through_from = (p.form.kept - p.form.late) * p.units
 
 
 cdef void lend(Call* c, Panels p) noexcept:
@@ -119,7 +124,7 @@ cdef void measure(Call* c) noexcept:
     c.chunk = most
     c.scratch_size = most * (width + c.inputs) * c.word
     if c.mask != NULL:
-        c.scratch_size += c.B * (c.units * c.word + PAD)
+        c.scratch_size += c.B * (c.width * c.word + PAD)
     c.scratch_size = (c.scratch_size + 127) // 64 * 64
 
 
@@ -134,7 +139,7 @@ cdef object room_of(Py_ssize_t size, char** start):
 cdef bint fits(int cell, dict params, int kind):
     """Whether `params` has the cell's names, and arrays that can be read as they lie."""
     cdef const Form* form = form_of(cell)
-    cdef Py_ssize_t H
+    cdef Py_ssize_t H, P
     names = NAMES[cell]
     if len(params) != len(names):
         return False
@@ -142,11 +147,15 @@ cdef bint fits(int cell, dict params, int kind):
         array = params.get(name)
         if array is None or not is_array(array, kind, 2 if name[0] == "W" else 1):
             return False
-    H = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 1)
+    P = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 1)
+    H = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 0) // form.gates
     for name in names:
-        if cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != (form.extra if name == "p" else form.gates) * H:
+        if name == "W_hr":
+            if not same_shape(params[name], P, H):
+                return False
+        elif cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != (form.extra if name == "p" else form.gates) * H:
             return False
-    return H > 0
+    return H > 0 and (P == H or form.projects)
 
 
 cdef inline void set_or_zero(char* out, const void* values, Py_ssize_t size) noexcept:
@@ -166,7 +175,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef Panels p
     cdef Call c
     cdef cnp.npy_intp shape[3]
-    cdef Py_ssize_t T, B, H, size, met
+    cdef Py_ssize_t T, B, H, P, size, line, met
     cdef bint memory = form_of(cell).memory
     if not is_array(x, kind, 3):
         kind = cnp.NPY_DOUBLE
@@ -182,7 +191,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         if not getattr(params, "keeps_panels", False) or params.panels is None:
             return None
         p = params.panels
-    H = p.units
+    H, P = p.units, p.width
     if p.wide != (kind == cnp.NPY_DOUBLE) or p.cell != cell:
         return None
     if cnp.PyArray_DIM(<cnp.ndarray>x, 2) != p.inputs or T == 0 or B == 0 or p.inputs == 0:
@@ -198,7 +207,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
             if not is_array(c_state, kind, 2) or not same_shape(c_state, B, H):
                 return None
             c0 = data(c_state)
-        if not is_array(h_state, kind, 2) or not same_shape(h_state, B, H):
+        if not is_array(h_state, kind, 2) or not same_shape(h_state, B, P):
             return None
         h0 = data(h_state)
     describe(&c, p, T, B, T * B)
@@ -212,12 +221,13 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         team = plan(&c, c.hh.panels, count(threads))
     p.forward_panels(False, team)
     lend(&c, p)
-    shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), H
+    shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), P
     y = cnp.PyArray_EMPTY(3, shape, kind, 0)
-    shape[0], shape[1] = B, H
+    shape[0], shape[1] = B, P
     last = cnp.PyArray_EMPTY(2, shape, kind, 0)
+    shape[1] = H
     c.y = <char*>data(y)
-    size = B * H * c.word
+    size, line = B * P * c.word, B * H * c.word
     states = cnp.PyArray_EMPTY(2, shape, kind, 0) if memory else None
     measure(&c)
     cdef char* start
@@ -225,25 +235,25 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     h = histories = gates = None
     if training:
         dtype = np.float64 if p.wide else np.float32
-        end = T * B * H * c.word
-        h = borrow((B + T * B, H), dtype)
+        end = T * size
+        h = borrow((B + T * B, P), dtype)
         histories = borrow((B + T * B, H), dtype) if memory else None
         gates = borrow((T * B, c.kept_row), dtype) if p.form.gates > 1 else None
         owner = room_of(team * c.scratch_size, &start)
         c.training, c.scratch = True, start
         c.h, c.c, c.kept = <char*>data(h), <char*>data(histories), <char*>data(gates)
     else:
-        met = 2 * size + (p.form.kept * size if p.form.phases > 1 else 0)
+        met = 2 * size + (B * c.kept_row * c.word if phases_of(p.form) > 1 else 0)
         owner = room_of(met + 64 + team * c.scratch_size, &start)
         c.h, c.c, c.scratch = start, <char*>data(states), start + (met + 63) // 64 * 64
-        c.kept = start + 2 * size if p.form.phases > 1 else NULL
+        c.kept = start + 2 * size if phases_of(p.form) > 1 else NULL
     set_or_zero(c.h, h0, size)
     if memory:
-        set_or_zero(c.c, c0, size)
+        set_or_zero(c.c, c0, line)
     run_forward(&c, team)
     memcpy(data(last), c.h + end, size)
     if training and memory:
-        memcpy(data(states), c.c + end, size)
+        memcpy(data(states), c.c + T * line, line)
     if type(owner) is not bytes:
         give_back(owner)
     found = (last, states) if memory else last

@@ -15,12 +15,13 @@ cdef extern from "simd/engine.h" nogil:
         LSTM_PEEPHOLE "FASTRNN_LSTM_PEEPHOLE"
         LSTM_COUPLED "FASTRNN_LSTM_COUPLED"
         LSTM_PEEPHOLE_COUPLED "FASTRNN_LSTM_PEEPHOLE_COUPLED"
+        LSTM_PROJECTED "FASTRNN_LSTM_PROJECTED"
         GRU "FASTRNN_GRU"
         GRU_BEFORE "FASTRNN_GRU_BEFORE"
         CELLS "FASTRNN_CELLS"
 
     ctypedef struct Form "fastrnn_form":
-        int gates, memory, extra, kept, carries, phases
+        int gates, memory, extra, kept, carries, late, projects
 
     ctypedef struct Product "fastrnn_product":
         Py_ssize_t m, k, n, group, vectors, first, last
@@ -34,7 +35,7 @@ cdef extern from "simd/engine.h" nogil:
         int activation
 
     ctypedef struct Step "fastrnn_step":
-        Py_ssize_t rows, units, first, last
+        Py_ssize_t rows, units, width, depth, first, last
         int phase
         int backwards
         const void* read
@@ -56,7 +57,7 @@ cdef extern from "simd/engine.h" nogil:
         Py_ssize_t kept_row
 
     ctypedef struct Back "fastrnn_back":
-        Py_ssize_t rows, units, first, last
+        Py_ssize_t rows, units, width, first, last
         int phase
         const void* extra
         const void* dy
@@ -65,6 +66,7 @@ cdef extern from "simd/engine.h" nogil:
         void* dh
         Py_ssize_t dh_row
         void* dc
+        Py_ssize_t dc_row
         const void* before
         Py_ssize_t before_row
         const void* after
@@ -107,6 +109,13 @@ cdef enum:
 cdef const Engine* engine(bint wide) noexcept nogil
 # What there is to know of a cell.
 cdef const Form* form_of(int cell) noexcept nogil
+
+
+cdef inline int phases_of(const Form* form) noexcept nogil:
+    """Of a step, each of which needs all units of the one before it."""
+    return 1 + form.late + form.projects
+
+
 # The relay of simd/engine.h.
 cdef bint take(Relay* relay, int share, int item) noexcept nogil
 cdef void finish(Relay* relay) noexcept nogil

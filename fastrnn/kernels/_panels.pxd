@@ -28,7 +28,7 @@ cdef class Panels:
     cdef const Form* form
     cdef bint wide
     cdef int cell
-    cdef Py_ssize_t word, units, inputs
+    cdef Py_ssize_t word, units, width, inputs
     cdef const Engine* engine
     cdef Shape hh, second, ih, chain, through, dx
     cdef list arrays            # that hold the memory of large panels
@@ -44,5 +44,6 @@ cdef class Panels:
     cdef void* W_dx             # backward: dgates -> dx
     cdef object given           # the parameters
     cdef void* memory(self, Py_ssize_t count)
+    cdef object second_matrix(self)
     cdef void forward_panels(self, bint ids, int threads)
     cdef void backward_panels(self, bint need_dx, int threads)

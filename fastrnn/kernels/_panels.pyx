@@ -10,7 +10,7 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, Engine, Product, engine, form_of
+from ._engine cimport GRU, Engine, Product, engine, form_of, phases_of
 
 cnp.import_array()
 
@@ -57,22 +57,22 @@ cdef void pack_all(const Engine* e, const Shape* s, const void* source, Py_ssize
 
 cdef class Panels:
     def __init__(self, int cell, tuple given):
-        """given: (W_ih [G, I], W_hh [G, H], b [G]) and what a cell has besides: (b_ih, b_hh), (b, p); C order."""
+        """given: (W_ih [G, I], W_hh [G, H], b [G]) and what a cell has besides: (b_ih, b_hh), (b, p) or (b, W_hr); C order."""
         W_ih, W_hh = given[:2]
         self.cell, self.form, self.given, self.arrays, self.smalls = cell, form_of(cell), given, [], 0
         self.wide = W_hh.dtype == np.float64
         self.word = W_hh.dtype.itemsize
         self.engine = engine(self.wide)
-        self.units, self.inputs = W_hh.shape[1], W_ih.shape[1]
-        cdef Py_ssize_t gates = self.form.gates, later = self.form.phases - 1, H = self.units
+        self.units, self.width, self.inputs = W_hh.shape[0] // self.form.gates, W_hh.shape[1], W_ih.shape[1]
+        cdef Py_ssize_t gates = self.form.gates, early = gates - self.form.late, H = self.units
         cdef bint interleaved = gates > 1
-        self.hh = shape_of(self.engine, H, H, gates - later, interleaved)
+        self.hh = shape_of(self.engine, self.width, H, early, interleaved)
         self.ih = shape_of(self.engine, self.inputs, H, gates, interleaved)
-        self.chain = shape_of(self.engine, (gates - later) * H, H, 1, False)
+        self.chain = shape_of(self.engine, early * H, self.width, 1, False)
         self.dx = shape_of(self.engine, gates * H, self.inputs, 1, False)
-        if later:  # the last gate waits for the others
-            self.second = shape_of(self.engine, H, H, 1, True)
-            self.through = shape_of(self.engine, H, H, 1, False)
+        if phases_of(self.form) > 1:
+            self.second = shape_of(self.engine, H, self.width, 1, True)
+            self.through = shape_of(self.engine, self.width, H, 1, False)
         self.W_hh = self.W_second = self.W_ih = self.bias = self.extra = NULL
         self.W_chain = self.W_through = self.W_dx = NULL
 
@@ -100,6 +100,10 @@ cdef class Panels:
     # Several Python threads may get here at once: each pointer is set when what it points to is whole, and the one that
     # is asked for last of all.  At worst something is packed twice.
 
+    cdef object second_matrix(self):
+        """[., H], what the second phase of a step multiplies with: the block of the last gate, or W_hr."""
+        return self.given[3] if self.form.projects else self.given[1][(self.form.gates - 1) * self.units :]
+
     cdef void forward_panels(self, bint ids, int threads):
         """ids: the input is one-hot, and W_ih is read as it is."""
         cdef Py_ssize_t H = self.units
@@ -118,16 +122,18 @@ cdef class Panels:
                 out = self.memory(extra.size)
                 pack_all(self.engine, &extra, cnp.PyArray_DATA(<cnp.ndarray>own), 1, 1, self.word, 1, out)
                 self.extra = out
-            if self.form.phases > 1:
-                last = self.given[1][(self.form.gates - 1) * H :]
+            if phases_of(self.form) > 1:
+                second = self.second_matrix()
                 out = self.memory(self.second.size)
-                pack_all(self.engine, &self.second, cnp.PyArray_DATA(<cnp.ndarray>last), 1, H, self.word, threads, out)
+                pack_all(self.engine, &self.second, cnp.PyArray_DATA(<cnp.ndarray>second), 1, H, self.word, threads,
+                         out)
                 self.W_second = out
             out = self.memory(bias.size)
             pack_all(self.engine, &bias, cnp.PyArray_DATA(<cnp.ndarray>b), 1, 1, self.word, 1, out)
             self.bias = out
             out = self.memory(self.hh.size)
-            pack_all(self.engine, &self.hh, cnp.PyArray_DATA(<cnp.ndarray>self.given[1]), 1, H, self.word, threads, out)
+            pack_all(self.engine, &self.hh, cnp.PyArray_DATA(<cnp.ndarray>self.given[1]), 1, self.width, self.word, threads,
+                     out)
             self.W_hh = out
         if self.W_ih == NULL and not ids:
             out = self.memory(self.ih.size)
@@ -142,13 +148,15 @@ cdef class Panels:
             W_hh = self.given[1]
             if self.cell == GRU:  # its gradients are kept in the order n r z
                 W_hh = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
-            if self.form.phases > 1:
-                last = W_hh[(self.form.gates - 1) * H :]
+            if phases_of(self.form) > 1:
+                second = self.second_matrix()
                 out = self.memory(self.through.size)
-                pack_all(self.engine, &self.through, cnp.PyArray_DATA(<cnp.ndarray>last), H, 1, self.word, threads, out)
+                pack_all(self.engine, &self.through, cnp.PyArray_DATA(<cnp.ndarray>second), H, 1, self.word, threads,
+                         out)
                 self.W_through = out
             out = self.memory(self.chain.size)
-            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), H, 1, self.word, threads, out)
+            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), self.width, 1, self.word, threads,
+                     out)
             self.W_chain = out
         if need_dx and self.W_dx == NULL:
             out = self.memory(self.dx.size)

@@ -16,7 +16,7 @@ from ._memory import borrow, give_back
 cimport numpy as cnp
 
 from ._doors cimport describe, lend, measure, panels_of, plan, run_forward, work_of
-from ._engine cimport FEW_MULTIPLY_ADDS, GRU, GRU_BEFORE, Form, Relay
+from ._engine cimport FEW_MULTIPLY_ADDS, GRU, Form, Relay, phases_of
 from ._gradients cimport Gradients, collect, prepare
 from ._memory cimport data
 from ._panels cimport Panels
@@ -39,7 +39,7 @@ cdef class Forward:
     """A forward pass.
 
     x_at, y_at : int64 [N], where the row of a step stands among the rows of x and of y; None: where it is
-    out : array [., width] that gets y in columns `column` .. column + H - 1, or None for an array of its own
+    out : array [., width] that gets y in columns from `column` on, or None for an array of its own
     """
 
     cdef Call c
@@ -53,7 +53,7 @@ cdef class Forward:
         layout = x.layout
         self.p = panels_of(cell, params)
         self.params, self.x, self.training = params, x, training
-        cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = self.p.units
+        cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, P = self.p.width
         cdef Call* c = &self.c
         describe(c, self.p, T, B, N)
         cdef const Form* form = c.form
@@ -70,26 +70,26 @@ cdef class Forward:
         lend(c, self.p)
         dtype = params["W_hh"].dtype
         if training:
-            self.h = np.empty((B + N, H), dtype)
+            self.h = np.empty((B + N, P), dtype)
             self.h[:B] = s0[0]
             self.y = self.h[B:]
             if form.memory:
-                self.states = borrow((B + N, H), dtype)
+                self.states = borrow((B + N, self.p.units), dtype)
                 self.states[:B] = s0[1]
             if form.gates > 1:
                 self.kept = borrow((N, c.kept_row), dtype)
             c.training = True
         else:
-            self.h = borrow((2, B, H), dtype)
+            self.h = borrow((2, B, P), dtype)
             self.h[0] = s0[0]
             if form.memory:
                 self.states = np.array(s0[1], dtype, order="C")
-            if form.phases > 1:
+            if phases_of(form) > 1:
                 self.kept = borrow((B, c.kept_row), dtype)
         if out is not None:
             self.y, c.y_row = out, out.shape[1]
         elif not training:
-            self.y = np.empty((N, H), dtype)
+            self.y = np.empty((N, P), dtype)
         if out is not None or not training:
             c.y = <char*>data(self.y) + column * c.word
         c.h, c.c, c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
@@ -129,7 +129,8 @@ cdef class Backward:
         self.p, self.params, self.layout, self.h, self.states, self.ours = panels, params, x.layout, h, states, ours
         layout = x.layout
         cdef const Form* form = self.p.form
-        cdef Py_ssize_t B = layout.B, N = layout.N, H = self.p.units, I = self.p.inputs, G = form.gates * H
+        cdef Py_ssize_t B = layout.B, N = layout.N, H = self.p.units, P = self.p.width, I = self.p.inputs
+        cdef Py_ssize_t G = form.gates * H
         cdef Call* c = &self.c
         cdef Gradients* g = &self.g
         describe(c, self.p, layout.T, B, N)
@@ -144,24 +145,24 @@ cdef class Backward:
             rows, ids = (None if a is None else a[x_at] for a in (rows, ids))
         self.held = dy, rows, ids, steps, offsets, mask, dy_at
         self.ds = [
-            np.zeros((B, H), dtype) if d is None else np.array(d, dtype, order="C")
-            for d in dsT or (None,) * (1 + form.memory)
+            np.zeros((B, n), dtype) if d is None else np.array(d, dtype, order="C")
+            for d, n in zip(dsT or (None,) * (1 + form.memory), (P, H))
         ]
-        self.kept = borrow((N, H), dtype) if kept is None else kept
+        self.kept = borrow((N, c.kept_row), dtype) if kept is None else kept
         c.mask, c.dy = data(mask), data(dy)
         c.h, c.c, c.kept = <char*>data(h), <char*>data(states), <char*>data(self.kept)
-        c.dy_row = H if dy is None else dy.strides[0] // dy.itemsize
+        c.dy_row = P if dy is None else dy.strides[0] // dy.itemsize
         c.dh, c.dc = <char*>data(self.ds[0]), <char*>data(self.ds[1] if form.memory else None)
         self.team = plan(c, c.chain.panels, threads)
         wanted = rows is not None and x.gradient
         self.p.backward_panels(wanted, self.team)
         c.W_chain, c.W_through, c.extra = self.p.W_chain, self.p.W_through, self.p.extra
-        c.scratch_size = (B * H * c.word if mask is not None or form.phases > 1 else 0) // 64 * 64 + 64
+        c.scratch_size = (B * max(H, P) * c.word if mask is not None or phases_of(form) > 1 else 0) // 64 * 64 + 64
         # What the recurrent product of each row read: the history, but for the rows that moved.
         self.moved = N != B * layout.T or mask is not None
         self.read = h[:N]
         if self.moved:
-            self.read = borrow((N, H), dtype)
+            self.read = borrow((N, P), dtype)
             np.take(h, layout.before, axis=0, out=self.read, mode="clip")  # "raise" would copy `out` first
             if mask is not None:
                 self.read *= mask[layout.sequence]
@@ -175,8 +176,8 @@ cdef class Backward:
             g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
             g.matrix[i].column[0], g.matrix[i].adds = 0, False
         g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
-        g.matrix[1].inputs, g.matrix[1].x = H, data(self.read)
-        g.matrix[0].row, g.matrix[1].row = I, H
+        g.matrix[1].inputs, g.matrix[1].x = P, data(self.read)
+        g.matrix[0].row, g.matrix[1].row = I, P
         g.matrix[0].dW, g.matrix[1].dW = data(self.grads["W_ih"]), data(self.grads["W_hh"])
         if cell == GRU:  # kept: dq_n dr dz dp_n
             g.dx_column = g.matrix[0].column[0] = H
@@ -186,11 +187,14 @@ cdef class Backward:
             g.matrix[0].db, g.matrix[1].db = data(self.grads["b_ih"]), data(self.grads["b_hh"])
         else:
             g.matrix[0].db = data(self.grads["b"])
-        if cell == GRU_BEFORE:  # kept: s dr dz dn, and s is what the product of n read
-            g.matrices, g.dx_column, g.matrix[0].column[0], g.matrix[1].column[0] = 3, H, H, H
-            g.matrix[2], g.matrix[1].units, g.matrix[2].units = g.matrix[1], 2 * H, H
-            g.matrix[2].x, g.matrix[2].row, g.matrix[2].column[0] = c.kept, c.kept_row, 3 * H
-            g.matrix[2].dW = <char*>g.matrix[1].dW + 2 * H * H * c.word
+        if phases_of(form) > 1:  # kept: what the second phase read, dgates and, where it projects, the gradient of h
+            g.matrices, g.dx_column, g.matrix[0].column[0], g.matrix[1].column[0] = 3, c.chained, c.chained, c.chained
+            g.matrix[2], g.matrix[2].units, g.matrix[2].inputs = g.matrix[1], P, H
+            g.matrix[2].x, g.matrix[2].row, g.matrix[2].column[0] = c.kept, c.kept_row, c.through_from
+            g.matrix[1].units = c.chain.k
+            g.matrix[2].dW = <char*>g.matrix[1].dW + c.chain.k * H * c.word
+            if form.projects:
+                g.matrix[2].dW = data(self.grads["W_hr"])
         if "p" in self.grads:  # i and f look at the c before, o at the c after
             g.sums.blocks, g.sums.units, g.sums.out = form.extra, H, data(self.grads["p"])
             before = layout.before if N != B * layout.T else None

@@ -23,12 +23,13 @@ cdef struct Call:
     const Form* form
     Py_ssize_t word                   # bytes of a number
     Py_ssize_t T, B, N, inputs, units
+    Py_ssize_t width                  # of h: the units, or what they are projected to
     const int64_t* steps              # NULL: every step has B rows
     const int64_t* offsets
     int shares                        # into which the work of a step is cut; threads take them (simd/engine.h)
     Py_ssize_t by_units               # from this step on shares are units, before it they are rows
     Relay* relay                      # all zero; not needed for one share
-    Shape hh, ih
+    Shape hh, second, ih
     const void* W_hh
     const void* W_second
     const void* W_ih
@@ -39,8 +40,8 @@ cdef struct Call:
     const void* W_given
     Places at_x, at_y
     Py_ssize_t y_row
-    const void* mask                  # [B, H] or NULL
-    # Training: histories [B + N, H].  Inference: h [2, B, H], read and written in turn, and c [B, H].
+    const void* mask                  # [B, width] or NULL
+    # Training: histories [B + N, .].  Inference: h [2, B, width], read and written in turn, and c [B, H].
     bint training
     char* h
     char* c
@@ -53,6 +54,7 @@ cdef struct Call:
     Shape chain, through
     const void* W_chain
     const void* W_through
+    Py_ssize_t chained, through_from  # columns of kept where the dgates start that they read
     const void* dy
     Places at_dy
     Py_ssize_t dy_row

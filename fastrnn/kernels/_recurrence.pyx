@@ -18,6 +18,7 @@ from ._engine cimport (
     await_done,
     finish,
     flush_denormals,
+    phases_of,
     restore_mode,
     take,
 )
@@ -144,8 +145,8 @@ cdef void mask_rows(const Call* c, const Share* s, Py_ssize_t n, const char* h, 
     """out = h times the mask of each row's sequence."""
     cdef Py_ssize_t r, j, q
     for r in range(n):
-        q = (s.first_row + r * s.stride) * c.units
-        for j in range(c.units):
+        q = (s.first_row + r * s.stride) * c.width
+        for j in range(c.width):
             if c.word == 4:
                 (<float*>out)[r * out_row + j] = (<const float*>h)[r * h_row + j] * (<const float*>c.mask)[q + j]
             else:
@@ -163,7 +164,7 @@ cdef inline char* read_rows(const Call* c, const Share* s) noexcept nogil:
 
 
 cdef void project_chunk(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end) noexcept nogil:
-    project(c, s, t, end, s.scratch, read_rows(c, s) + (c.B * (c.units * c.word + PAD) if c.mask != NULL else 0))
+    project(c, s, t, end, s.scratch, read_rows(c, s) + (c.B * (c.width * c.word + PAD) if c.mask != NULL else 0))
 
 
 cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t last) noexcept nogil:
@@ -178,13 +179,15 @@ cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_
 
 cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r, int phase) noexcept nogil:
     """A phase of step t of a share, projected from row r of its scratch on."""
-    cdef Py_ssize_t H = c.units, width = width_of(c, s), line = H * c.word, before, now
+    cdef Py_ssize_t H = c.units, P = c.width, width = width_of(c, s), line = P * c.word, before, now
     cdef char* read
     cdef Step q
-    q.rows, q.units, q.first, q.last, q.backwards = rows_of(c, s, t), H, s.first, s.last, t & 1
+    q.rows, q.units, q.width, q.depth = rows_of(c, s, t), H, P, P
+    q.first, q.last, q.backwards = s.first, s.last, t & 1
     q.phase, q.extra = phase, c.extra
     q.W, q.pre, q.pre_row = c.W_hh, s.scratch + r * width * c.word, width
-    q.read_row = q.before_row = q.c_row = q.h_row = s.stride * H
+    q.read_row = q.h_row = s.stride * P
+    q.before_row = q.c_row = s.stride * H
     if c.training:
         before, now = history(c, t - 1, s.first_row), history(c, t, s.first_row)
     else:
@@ -192,14 +195,14 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
     q.read = q.before = c.h + before * line
     q.h, q.c, q.kept, q.kept_row = c.h + now * line, NULL, NULL, s.stride * c.kept_row
     if phase > 0:
-        q.W = c.W_second
+        q.W, q.depth = c.W_second, H
     elif c.mask != NULL:
         read = read_rows(c, s)
-        q.read, q.read_row = read, H + PAD // c.word
-        mask_rows(c, s, q.rows, c.h + before * line, s.stride * H, read, q.read_row)
+        q.read, q.read_row = read, P + PAD // c.word
+        mask_rows(c, s, q.rows, c.h + before * line, s.stride * P, read, q.read_row)
     if c.form.memory:
-        q.before = c.c + (before if c.training else s.first_row) * line
-        q.c = c.c + (now if c.training else s.first_row) * line
+        q.before = c.c + (before if c.training else s.first_row) * H * c.word
+        q.c = c.c + (now if c.training else s.first_row) * H * c.word
     if c.kept != NULL:
         q.kept = c.kept + ((offset(c, t) if c.training else 0) + s.first_row) * c.kept_row * c.word
     if phase > 0:
@@ -216,14 +219,17 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
 cdef void forward_rows(const Call* c, const Share* s, Py_ssize_t last) noexcept nogil:
     """Steps 0 .. last - 1 of a share of rows."""
     cdef Py_ssize_t t = 0, end, r
-    cdef int phase
+    cdef Share second
     while t < last and rows_of(c, s, t) > 0:
         end = chunk_end(c, s, t, last)
         project_chunk(c, s, t, end)
         r = 0
         while t < end:
-            for phase in range(c.form.phases):
-                forward_step(c, s, t, r, phase)
+            forward_step(c, s, t, r, 0)
+            if phases_of(c.form) > 1:
+                second = s[0]
+                second.last = c.second.panels
+                forward_step(c, &second, t, r, 1)
             r += rows_of(c, s, t)
             t += 1
 
@@ -245,11 +251,11 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
         item += 1
         await_done(c.relay, item * c.shares)
         while t < end:
-            for phase in range(c.form.phases):
+            for phase in range(phases_of(c.form)):
                 for i in range(c.shares):
                     k = (me + i) % c.shares
                     if take(c.relay, k, item):
-                        s = share_of(c, c.hh.panels, True, k)
+                        s = share_of(c, c.second.panels if phase else c.hh.panels, True, k)
                         forward_step(c, &s, t, r, phase)
                         finish(c.relay)
                 item += 1
@@ -282,37 +288,40 @@ cdef void unmask_rows(
     const Call* c, const Share* s, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, const char* product
 ) noexcept nogil:
     """dh = [what is there already, in the GRU] + mask * product, units first .. last - 1."""
-    cdef Py_ssize_t r, j, q, H = c.units
+    cdef Py_ssize_t r, j, q, P = c.width
     cdef bint adds = c.form.carries
     cdef float f
     cdef double d
     for r in range(n):
-        q = (s.first_row + r * s.stride) * H
+        q = (s.first_row + r * s.stride) * P
         for j in range(first, last):
             if c.word == 4:
-                f = (<const float*>c.mask)[q + j] * (<const float*>product)[r * H + j]
+                f = (<const float*>c.mask)[q + j] * (<const float*>product)[r * P + j]
                 (<float*>c.dh)[q + j] = f + (<float*>c.dh)[q + j] if adds else f
             else:
-                d = (<const double*>c.mask)[q + j] * (<const double*>product)[r * H + j]
+                d = (<const double*>c.mask)[q + j] * (<const double*>product)[r * P + j]
                 (<double*>c.dh)[q + j] = d + (<double*>c.dh)[q + j] if adds else d
 
 
-cdef inline Py_ssize_t unit_of(const Call* c, Py_ssize_t panel) noexcept nogil:
-    """The first unit of a panel of the chain."""
-    return min(c.units, panel * c.chain.group * c.engine.lanes)
+cdef inline Py_ssize_t unit_of(const Call* c, const Shape* panels, Py_ssize_t panel) noexcept nogil:
+    """The first column of a panel."""
+    return min(panels.units, panel * panels.group * c.engine.lanes)
 
 
 cdef void back(const Call* c, const Share* s, Py_ssize_t t, int phase) noexcept nogil:
     """The element-wise part of step t of a share: kept gates become their gradients."""
-    cdef Py_ssize_t H = c.units, line = H * c.word, row = offset(c, t) + s.first_row
+    cdef Py_ssize_t H = c.units, P = c.width, line = H * c.word, row = offset(c, t) + s.first_row
+    cdef const Shape* panels = &c.through if phase else &c.chain
     cdef Back b
-    b.rows, b.units, b.first, b.last = rows_of(c, s, t), H, unit_of(c, s.first), unit_of(c, s.last)
+    b.rows, b.units, b.width = rows_of(c, s, t), H, P
+    b.first, b.last = unit_of(c, panels, s.first), unit_of(c, panels, s.last)
     if b.rows == 0:
         return
     b.phase, b.extra, b.product, b.product_row = phase, c.extra, s.scratch, H
-    b.mask = <const char*>c.mask + s.first_row * line if c.mask != NULL else NULL
-    b.dh_row = b.before_row = b.after_row = s.stride * H
-    b.dh = c.dh + s.first_row * line
+    b.mask = <const char*>c.mask + s.first_row * P * c.word if c.mask != NULL else NULL
+    b.dh_row, b.dc_row = s.stride * P, s.stride * H
+    b.before_row = b.after_row = s.stride * H
+    b.dh = c.dh + s.first_row * P * c.word
     b.dc = c.dc + s.first_row * line if c.dc != NULL else NULL
     b.kept, b.kept_row = c.kept + row * c.kept_row * c.word, s.stride * c.kept_row
     b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, c.dy_row, s.stride, NULL
@@ -327,22 +336,21 @@ cdef void back(const Call* c, const Share* s, Py_ssize_t t, int phase) noexcept 
 
 
 cdef Product product_of(
-    const Call* c, const Share* s, Py_ssize_t t, const Shape* panels, const void* b, Py_ssize_t block
+    const Call* c, const Share* s, Py_ssize_t t, const Shape* panels, const void* b, Py_ssize_t column
 ) noexcept nogil:
-    """The dgates of step t of a share, from a block on, times W_hh in `panels`; into the share's scratch."""
-    cdef Py_ssize_t H = c.units
+    """What is kept of step t of a share, from a column on, times the matrix in `panels`; into the share's scratch."""
     cdef Product q
-    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), panels.k, H, panels.group, panels.vectors
+    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), panels.k, panels.units, panels.group, panels.vectors
     q.first, q.last, q.b, q.activation = s.first, s.last, b, 0
-    q.a = c.kept + ((offset(c, t) + s.first_row) * c.kept_row + block * H) * c.word
-    q.row, q.step, q.start, q.start_row = s.stride * c.kept_row, 1, NULL, s.stride * H
-    q.out, q.out_row = s.scratch, H
+    q.a = c.kept + ((offset(c, t) + s.first_row) * c.kept_row + column) * c.word
+    q.row, q.step, q.start, q.start_row = s.stride * c.kept_row, 1, NULL, 0
+    q.out, q.out_row = s.scratch, q.n
     return q
 
 
 cdef void through(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
-    """Of a step in two phases: back through the second, the last gate's product, and the gates of the first."""
-    cdef Product q = product_of(c, s, t, &c.through, c.W_through, c.form.kept - 1)
+    """Of a step in two phases: back through the product of the second, and the gates of the first."""
+    cdef Product q = product_of(c, s, t, &c.through, c.W_through, c.through_from)
     if q.m > 0:
         c.engine.product(&q)
         back(c, s, t, 1)
@@ -350,17 +358,16 @@ cdef void through(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
 
 cdef void chain(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     """dh of a share before step t: dgates W_hh."""
-    cdef Py_ssize_t H = c.units
-    cdef Product q = product_of(c, s, t, &c.chain, c.W_chain, c.form.phases - 1)
+    cdef Product q = product_of(c, s, t, &c.chain, c.W_chain, c.chained)
     if q.m == 0:
         return
     if c.mask == NULL:
-        q.out, q.out_row = c.dh + s.first_row * H * c.word, s.stride * H
-        q.start = q.out if c.form.carries else NULL
+        q.out, q.out_row = c.dh + s.first_row * c.width * c.word, s.stride * c.width
+        q.start, q.start_row = q.out if c.form.carries else NULL, q.out_row
         c.engine.product(&q)
     else:
         c.engine.product(&q)
-        unmask_rows(c, s, q.m, unit_of(c, s.first), unit_of(c, s.last), s.scratch)
+        unmask_rows(c, s, q.m, unit_of(c, &c.chain, s.first), unit_of(c, &c.chain, s.last), s.scratch)
 
 
 cdef int backward_units(Call* c, int me) noexcept nogil:
@@ -382,11 +389,11 @@ cdef int backward_units(Call* c, int me) noexcept nogil:
         await_done(c.relay, item * c.shares)
         if t < c.by_units:
             return item
-        if c.form.phases > 1:
+        if phases_of(c.form) > 1:
             for i in range(c.shares):
                 k = (me + i) % c.shares
                 if take(c.relay, k, item):
-                    s = share_of(c, c.chain.panels, True, k)
+                    s = share_of(c, c.through.panels, True, k)
                     through(c, &s, t)
                     finish(c.relay)
             item += 1
@@ -396,11 +403,14 @@ cdef int backward_units(Call* c, int me) noexcept nogil:
 
 cdef void backward_rows(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     """Steps t - 1 down to 0 of a share of rows."""
+    cdef Share second
     while t > 0:
         t -= 1
         back(c, s, t, 0)
-        if c.form.phases > 1:
-            through(c, s, t)
+        if phases_of(c.form) > 1:
+            second = s[0]
+            second.last = c.through.panels
+            through(c, &second, t)
         chain(c, s, t)
 
 

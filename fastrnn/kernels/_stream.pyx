@@ -8,7 +8,7 @@ import numpy as np
 cimport numpy as cnp
 
 from ._doors cimport describe, is_array, lend, measure, panels_of, plan, run_forward
-from ._engine cimport Form, form_of
+from ._engine cimport Form, form_of, phases_of
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call
@@ -35,19 +35,21 @@ cdef class Steps:
     def __init__(self, int cell, params, Py_ssize_t batch, bint ids, int threads):
         self.cell, self.params, self.B, self.ids, self.threads = cell, params, batch, ids, threads
         dtype = params["W_hh"].dtype
-        H = params["W_hh"].shape[1]
-        self.kind = cnp.NPY_DOUBLE if dtype == np.float64 else cnp.NPY_FLOAT
-        self.line = batch * H * dtype.itemsize
-        self.h = np.zeros((2, batch, H), dtype)
         cdef const Form* form = form_of(cell)
+        cdef Py_ssize_t H = params["W_hh"].shape[0] // form.gates, P = params["W_hh"].shape[1]
+        self.kind = cnp.NPY_DOUBLE if dtype == np.float64 else cnp.NPY_FLOAT
+        self.line = batch * P * dtype.itemsize
+        self.h = np.zeros((2, batch, P), dtype)
         self.states = np.zeros((batch, H), dtype) if form.memory else None
-        self.kept = np.zeros((batch, form.kept * H), dtype) if form.phases > 1 else None
+        self.kept = None
         self.bind()
 
     cdef void bind(self):
         """Read the weights as they are now."""
         self.panels = panels_of(self.cell, self.params)
         describe(&self.c, self.panels, 1, self.B, self.B)
+        if self.kept is None and phases_of(self.c.form) > 1:
+            self.kept = np.zeros((self.B, self.c.kept_row), self.h.dtype)
         self.team = plan(&self.c, self.c.hh.panels, self.threads)
         self.panels.forward_panels(self.ids, self.team)
         lend(&self.c, self.panels)
@@ -76,7 +78,7 @@ cdef class Steps:
                     cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.c.inputs:
                 return None
             self.c.x = data(x)
-        shape[0], shape[1] = self.B, self.c.units
+        shape[0], shape[1] = self.B, self.c.width
         y = cnp.PyArray_EMPTY(2, shape, self.kind, 0)
         self.c.y = <char*>data(y)
         run_forward(&self.c, self.team)

@@ -8,7 +8,6 @@ matrix without a copy.
 
 from ._kernel import Kernel
 
-from ._engine cimport GRU, GRU_BEFORE
+from ._engine cimport GRU
 
 kernel = Kernel(GRU)
-before = Kernel(GRU_BEFORE)

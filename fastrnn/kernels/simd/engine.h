@@ -37,6 +37,8 @@ typedef struct {
 /* One step of a recurrence for some of its rows and panels; see the cells' own files. */
 typedef struct {
     ptrdiff_t rows, units;
+    ptrdiff_t width;               /* of h: the units, or fewer where they are projected */
+    ptrdiff_t depth;               /* of `read`: the width, and in a second phase the units */
     ptrdiff_t first, last;         /* panels; pre starts with panel `first` */
     int phase;                     /* of a cell whose step has several, each with panels W of its own */
     int backwards;                 /* walk the panels from the last: what was used last is still in cache */
@@ -61,7 +63,7 @@ typedef struct {
 
 /* The element-wise part of one step backwards, for units first .. last - 1. */
 typedef struct {
-    ptrdiff_t rows, units, first, last;
+    ptrdiff_t rows, units, width, first, last;
     int phase;
     const void *extra;             /* as in a step */
     const void *dy;                /* row dy_index[r * dy_step]; NULL: none */
@@ -70,6 +72,7 @@ typedef struct {
     void *dh;                      /* in: dL/dh without dy; out: what goes on without the product (GRU) */
     ptrdiff_t dh_row;
     void *dc;                      /* LSTM */
+    ptrdiff_t dc_row;
     const void *before;            /* c (LSTM) or h (GRU) before the step */
     ptrdiff_t before_row;
     const void *after;             /* c (LSTM) or h (RNN) after the step */
@@ -88,6 +91,7 @@ enum {
     FASTRNN_LSTM_PEEPHOLE,
     FASTRNN_LSTM_COUPLED,
     FASTRNN_LSTM_PEEPHOLE_COUPLED,
+    FASTRNN_LSTM_PROJECTED,
     FASTRNN_GRU,
     FASTRNN_GRU_BEFORE,
     FASTRNN_CELLS
@@ -100,7 +104,8 @@ typedef struct {
     int extra;                     /* blocks of H numbers in a step's `extra` */
     int kept;                      /* blocks of H numbers that a row keeps for backward */
     int carries;                   /* 1: a part of dh goes to the step before without a product */
-    int phases;                    /* of a step, each of which needs all units of the one before it */
+    int late;                      /* 1: the last gate reads what the others made of h: a second phase of the step */
+    int projects;                  /* 1: h is a product of what the units show: a second phase too */
 } fastrnn_form;
 extern const fastrnn_form fastrnn_forms[FASTRNN_CELLS];
 

@@ -1,8 +1,8 @@
 /* The GRU, reset before the product; numbers in parentheses: fastrnn/cells/gru_before.py.  A step has two phases: the
- * gates r z (panels of both, one vector of units) and the state s = r * h that the product of n reads; then n (panels
+ * gates r z (panels of both, one vector of units) and the state e = r * h that the product of n reads; then n (panels
  * of one vector) and h.  `pre` holds r z n side by side.
- * Kept: s r z n, four blocks of H numbers a row, in which the phases meet; backward turns the last three into their
- * gradients, in two phases as well: n and z, and, when ds = W_n' dn is there (`product`), r.
+ * Kept: e r z n, four blocks of H numbers a row, in which the phases meet; backward turns the last three into their
+ * gradients, in two phases as well: n and z, and, when de = W_n' dp_n is there (`product`), r.
  */
 namespace {
 
@@ -18,8 +18,8 @@ template <class T> struct GruGates {
     {
         const ptrdiff_t H = s->units, j = p * W, n = H - j;
         T *kept = (T *)s->kept + row * s->kept_row + j;
-        vec r = fast_sigmoid(a[0]); /* (3) */
-        store(kept, n, r * load((const T *)s->read + row * s->read_row + j, n));
+        vec r = fast_sigmoid(a[0]); /* (2) */
+        store(kept, n, r * load((const T *)s->read + row * s->read_row + j, n)); /* (3) */
         store(kept + H, n, r);
         store(kept + 2 * H, n, fast_sigmoid(a[1]));
     }
@@ -68,13 +68,13 @@ template <class T> void gru_before_back(const fastrnn_back *s)
                 vec z = load(kept + 2 * H, n), m = load(kept + 3 * H, n), d = load(dh + j, n);
                 if (dy) d += load(dy + j, n); /* (6') */
                 store(kept + 3 * H, n, d * (one - z) * fma(-m, m, one)); /* (5'), (4') */
-                store(kept + 2 * H, n, d * (load(before + j, n) - m) * z * (one - z));
+                store(kept + 2 * H, n, d * (load(before + j, n) - m) * z * (one - z)); /* (5'), (2') */
                 store(dh + j, n, d * z);
             } else {
-                vec ds = load((const T *)s->product + r * s->product_row + j, n), u = load(kept + H, n), e = ds * u;
-                store(kept + H, n, ds * load(kept, n) * (one - u)); /* (3'): s (1 - r) = h r (1 - r) */
-                if (mask) e *= load(mask + j, n);
-                store(dh + j, n, load(dh + j, n) + e);
+                vec de = load((const T *)s->product + r * s->product_row + j, n), u = load(kept + H, n), d = de * u;
+                store(kept + H, n, de * load(kept, n) * (one - u)); /* (3'), (2'): e (1 - r) = m h r (1 - r) */
+                if (mask) d *= load(mask + j, n);
+                store(dh + j, n, load(dh + j, n) + d); /* (3') */
             }
         }
     }

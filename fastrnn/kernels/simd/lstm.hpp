@@ -1,6 +1,7 @@
 /* The LSTM; numbers in parentheses: fastrnn/cells/lstm.py.  A panel is the gates i f g o of one vector of units, or,
  * where f = 1 - i (COUPLED), i g o.  `extra` holds the peepholes (PEEPHOLES): i f o, or i o.
- * Kept: the gates, a block of H numbers each in a row; backward turns them into their gradients.
+ * Kept: the gates, a block of H numbers each in a row; backward turns them into their gradients.  Where units are
+ * PROJECTED, m = o * tanh(c) stands in front of them, and h = W_hr m is a second phase (lstm_projected.hpp).
  */
 namespace {
 
@@ -9,7 +10,7 @@ template <bool COUPLED> struct Gate {
     enum { PI = 0, PF = 1, PO = COUPLED ? 1 : 2, PEEPS = COUPLED ? 2 : 3 };                   /* blocks of peepholes */
 };
 
-template <class T, bool PEEPHOLES, bool COUPLED> struct Lstm {
+template <class T, bool PEEPHOLES, bool COUPLED, bool PROJECTED> struct Lstm {
     typedef Gate<COUPLED> At;
     enum { C = At::GATES, GROUP = C, TOGETHER = 1, W = Simd<T>::W };
     typedef typename Simd<T>::vec vec;
@@ -21,7 +22,7 @@ template <class T, bool PEEPHOLES, bool COUPLED> struct Lstm {
     INLINE void finish(const fastrnn_step *s, ptrdiff_t row, ptrdiff_t p, const vec *a)
     {
         const ptrdiff_t H = s->units, j = p * W, n = H - j;
-        const T *peep = (const T *)s->extra + p * At::PEEPS * W;
+        const T *peep = PEEPHOLES ? (const T *)s->extra + p * At::PEEPS * W : NULL;
         vec before = load((const T *)s->before + row * s->before_row + j, n);
         vec ai = a[At::I], af = a[At::F], ao = a[At::O];
         if (PEEPHOLES) ai = fma(load(peep + At::PI * W), before, ai);
@@ -31,9 +32,15 @@ template <class T, bool PEEPHOLES, bool COUPLED> struct Lstm {
         if (PEEPHOLES) ao = fma(load(peep + At::PO * W), c, ao);
         vec o = fast_sigmoid(ao);
         store((T *)s->c + row * s->c_row + j, n, c);
-        give<T>(s, row, j, n, o * fast_tanh(c)); /* (4) */
-        if (s->kept) {
-            T *kept = (T *)s->kept + row * s->kept_row + j;
+        vec m = o * fast_tanh(c); /* (4) */
+        T *kept = s->kept ? (T *)s->kept + row * s->kept_row + j : NULL;
+        if (PROJECTED) {
+            store(kept, n, m);
+            kept += H;
+        } else {
+            give<T>(s, row, j, n, m);
+        }
+        if (kept) {
             store(kept + At::I * H, n, i);
             if (!COUPLED) store(kept + At::F * H, n, f);
             store(kept + At::G * H, n, g);
@@ -44,7 +51,7 @@ template <class T, bool PEEPHOLES, bool COUPLED> struct Lstm {
 
 template <class T, bool PEEPHOLES, bool COUPLED> void lstm_step(const fastrnn_step *s)
 {
-    walk_panels<T, Lstm<T, PEEPHOLES, COUPLED>>(s, s->first, s->last);
+    walk_panels<T, Lstm<T, PEEPHOLES, COUPLED, false>>(s, s->first, s->last);
 }
 
 template <class T, bool PEEPHOLES, bool COUPLED> void lstm_back(const fastrnn_back *s)
@@ -58,10 +65,10 @@ template <class T, bool PEEPHOLES, bool COUPLED> void lstm_back(const fastrnn_ba
         const T *dy = s->dy ? row_of<T>(s->dy, r, s->dy_row, s->dy_step, s->dy_index) : NULL;
         const T *before = (const T *)s->before + r * s->before_row, *after = (const T *)s->after + r * s->after_row;
         const T *dh = (const T *)s->dh + r * s->dh_row;
-        T *dc = (T *)s->dc + r * s->dh_row;
+        T *dc = (T *)s->dc + r * s->dc_row;
         for (ptrdiff_t j = s->first; j < s->last; j += W) {
             const ptrdiff_t n = H - j;
-            const T *peep = (const T *)s->extra + j * At::PEEPS;
+            const T *peep = PEEPHOLES ? (const T *)s->extra + j * At::PEEPS : NULL;
             T *kept = (T *)s->kept + r * s->kept_row + j;
             vec i = load(kept + At::I * H, n), g = load(kept + At::G * H, n), o = load(kept + At::O * H, n);
             vec f = COUPLED ? one - i : load(kept + At::F * H, n), c = load(before + j, n);

@@ -38,8 +38,9 @@ template <class T, class Cell, int P> struct Step {
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int q = 0; q < P; q++)
                 UNROLL for (int c = 0; c < C; c++) acc[r][q * C + c] = Cell::start(s, row + r, p + q, c);
-        accumulate<T, R, C, P>(s->units, (const T *)s->read + row * s->read_row, s->read_row, 1,
-                               (const T *)s->W + p * Cell::GROUP * W * s->units, Cell::GROUP * W * s->units, acc);
+        const ptrdiff_t apart = Cell::GROUP * W * s->depth;
+        accumulate<T, R, C, P>(s->depth, (const T *)s->read + row * s->read_row, s->read_row, 1,
+                               (const T *)s->W + p * apart, apart, acc);
         for (int r = 0; r < R; r++)
             UNROLL for (int q = 0; q < P; q++) Cell::finish(s, row + r, p + q, acc[r] + q * C);
     }
