@@ -1,4 +1,4 @@
-"""Every kernel, by every door and beside any mates: the same bits.  `test_engine.py` has the doors of the model."""
+"""Every kernel, by every door and beside any mates: the same bits.  `test_engine.py` has a model's doors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def sequences(name: str, lengths: Any, inputs: int, units: int, dtype: Any) -> A
     made = []
     for n in lengths:
         x, dy = (rng.standard_normal((n, size)).astype(dtype) for size in (inputs, cell.widths(units)[0]))
-        made.append((x, random_states(cell, 1, units, rng, dtype), dy, random_states(cell, 1, units, rng, dtype)))
+        s0, dsT = (random_states(cell, 1, units, rng, dtype) for _ in range(2))
+        made.append((x, s0, dy, dsT))
     return params, made
 
 
 def together(name: str, params: Any, chosen: Any, threads: int) -> list[Any]:
     """(y, dx, last states, gradients of the first ones) of each sequence, from one training call for all."""
-    layout = Layout.from_lengths(np.array([len(one[0]) for one in chosen]), max(len(one[0]) for one in chosen))
+    lengths = np.array([len(one[0]) for one in chosen])
+    layout = Layout.from_lengths(lengths, lengths.max())
     owner, step = layout.order[layout.sequence], layout.step
     x, dy = (np.stack([chosen[b][k][t] for b, t in zip(owner, step, strict=True)]) for k in (0, 2))
     s0, dsT = (
@@ -121,7 +123,8 @@ def test_both_directions(name: str, dtype: Any, masked: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("gru_before", "lstm_coupled"), ("rnn_tanh", "rnn_relu"), ("lstm_coupled", "gru_before")]
+    ("one", "other"),
+    [("gru_before", "lstm_coupled"), ("rnn_tanh", "rnn_relu"), ("lstm_coupled", "gru_before")],
 )
 def test_weights_of_the_same_shapes_serve_any_cell(one: str, other: str) -> None:
     """What was packed for one cell is not read by another."""

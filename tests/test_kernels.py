@@ -31,8 +31,8 @@ DTYPES = (np.float32, np.float64)
 # (tolerance, of_array): see assert_close.
 TOLERANCE = {np.float32: (1e-5, True), np.float64: (1e-12, False)}
 cpu = get_backend("cpu")
-# Every cell that has a kernel. 70 outputs are fewer than the units of some cases and more than those of others, and
-# fill no panel.
+# Every cell that has a kernel. 70 outputs are fewer than the units of some cases and more than those of
+# others, and fill no panel.
 TRIED: dict[str, Cell] = {
     name: cell
     for name, cell in {**CELLS, "lstm_projected": lstm_cell(projection=70)}.items()
