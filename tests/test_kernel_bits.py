@@ -67,7 +67,7 @@ def test_mates(name: str, dtype: Any) -> None:
 def test_mates_and_threads(name: str, dtype: Any) -> None:
     """Threads share units or rows; a ragged batch goes over from one to the other (`plan` in _doors.pyx)."""
     rng = np.random.default_rng(1)
-    params, made = sequences(name, rng.integers(10, 33, 13), 8, 330, dtype)
+    params, made = sequences(name, rng.integers(10, 33, 13), 8, 400, dtype)
     alone = [together(name, params, [one], 1)[0] for one in made]
     for B in (1, 5, 13):
         order = rng.permutation(13)[:B]

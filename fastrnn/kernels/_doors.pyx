@@ -36,7 +36,7 @@ cnp.import_array()
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
-    STEP_MULTIPLY_ADDS = 60000   # of one step: below, waiting for each other costs more than it brings
+    PHASE_MULTIPLY_ADDS = 60000  # of a step's phase: below, waiting for each other costs more than it brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
     SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
@@ -62,19 +62,19 @@ cdef Panels panels_of(int cell, object params):
 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
     """The team for this call; sets shares and by_units."""
-    cdef Py_ssize_t G = c.ih.gates * c.units, enough = 2 * threads, T = c.T
+    cdef Py_ssize_t weights = (c.ih.gates + c.form.projects) * c.units * c.width, enough = 2 * threads, T = c.T
+    cdef Py_ssize_t least = PHASE_MULTIPLY_ADDS * phases_of(c.form)  # of a step
     c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
-    if G * c.width * c.word > CACHE:
+    if weights * c.word > CACHE:
         enough = 6 * threads  # so few rows that the weights' way into the cache is what takes time
     if panels >= threads:
         if c.steps == NULL:
-            if c.B < enough and c.B * G * c.width >= STEP_MULTIPLY_ADDS:
+            if c.B < enough and c.B * weights >= least:
                 c.by_units = 0
         else:
-            while c.by_units and c.steps[c.by_units - 1] < enough and \
-                    c.steps[c.by_units - 1] * G * c.width >= STEP_MULTIPLY_ADDS:
+            while c.by_units and c.steps[c.by_units - 1] < enough and c.steps[c.by_units - 1] * weights >= least:
                 c.by_units -= 1
     if c.B > 1 or c.by_units < T:
         c.shares = threads
