@@ -143,7 +143,7 @@ def test_many_units_and_many_steps(name: str, dtype: Any) -> None:
 @pytest.mark.parametrize("masked", [False, True], ids=["", "dropout"])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_sequence_is_shared_by_units(name: str, masked: bool, dtype: Any) -> None:
-    """Threads then wait for each other at every step, and at every phase of one."""
+    """Threads then wait for each other at every step, and at every half of one."""
     B, T, I, H = 1, 30, 9, 400
     assert T * H * H > 4_000_000 and H * 70 * 5 > 2 * 60_000  # see `plan` in kernels/_doors.pyx
     compare(name, problem(name, Layout.plain(B, T), I, H, dtype, masked, False), dtype, THREADS)

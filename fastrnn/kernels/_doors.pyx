@@ -26,7 +26,7 @@ from ._engine cimport (
     Form,
     Relay,
     form_of,
-    phases_of,
+    halves_of,
 )
 from ._memory cimport data
 from ._panels cimport Panels
@@ -36,7 +36,7 @@ cnp.import_array()
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
-    PHASE_MULTIPLY_ADDS = 60000  # of a step's phase: below, waiting for each other costs more than it brings
+    HALF_MULTIPLY_ADDS = 60000  # of a step, or of a half: below, waiting for each other costs more than it brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
     SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
@@ -63,7 +63,7 @@ cdef Panels panels_of(int cell, object params):
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
     """The team for this call; sets shares and by_units."""
     cdef Py_ssize_t weights = (c.ih.gates + c.form.projects) * c.units * c.width, enough = 2 * threads, T = c.T
-    cdef Py_ssize_t least = PHASE_MULTIPLY_ADDS * phases_of(c.form)  # of a step
+    cdef Py_ssize_t least = HALF_MULTIPLY_ADDS * halves_of(c.form)  # of a step
     c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
@@ -243,10 +243,10 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         c.training, c.scratch = True, start
         c.h, c.c, c.kept = <char*>data(h), <char*>data(histories), <char*>data(gates)
     else:
-        met = 2 * size + (B * c.kept_row * c.word if phases_of(p.form) > 1 else 0)
+        met = 2 * size + (B * c.kept_row * c.word if halves_of(p.form) > 1 else 0)
         owner = room_of(met + 64 + team * c.scratch_size, &start)
         c.h, c.c, c.scratch = start, <char*>data(states), start + (met + 63) // 64 * 64
-        c.kept = start + 2 * size if phases_of(p.form) > 1 else NULL
+        c.kept = start + 2 * size if halves_of(p.form) > 1 else NULL
     set_or_zero(c.h, h0, size)
     if memory:
         set_or_zero(c.c, c0, line)

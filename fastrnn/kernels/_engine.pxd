@@ -36,7 +36,7 @@ cdef extern from "simd/engine.h" nogil:
 
     ctypedef struct Step "fastrnn_step":
         Py_ssize_t rows, units, width, depth, first, last
-        int phase
+        int half
         int backwards
         const void* read
         Py_ssize_t read_row
@@ -58,7 +58,7 @@ cdef extern from "simd/engine.h" nogil:
 
     ctypedef struct Back "fastrnn_back":
         Py_ssize_t rows, units, width, first, last
-        int phase
+        int half
         const void* extra
         const void* dy
         Py_ssize_t dy_row, dy_step
@@ -111,8 +111,8 @@ cdef const Engine* engine(bint wide) noexcept nogil
 cdef const Form* form_of(int cell) noexcept nogil
 
 
-cdef inline int phases_of(const Form* form) noexcept nogil:
-    """Of a step, each of which needs all units of the one before it."""
+cdef inline int halves_of(const Form* form) noexcept nogil:
+    """1, or 2: the second half of a step needs what all units made in the first."""
     return 1 + form.late + form.projects
 
 

@@ -34,13 +34,13 @@ cdef class Panels:
     cdef list arrays            # that hold the memory of large panels
     cdef void* small[9]         # memory of small ones, to be freed
     cdef int smalls
-    cdef void* W_hh             # forward; of several phases, the first
-    cdef void* W_second         # of the second phase
+    cdef void* W_hh             # forward; of two halves, the first
+    cdef void* W_second         # of the second half
     cdef void* W_ih             # forward; NULL where one-hot input reads the weights themselves
     cdef void* bias             # [vectors * lanes]
     cdef void* extra            # what else a step reads: the GRU's b_hh of n, the LSTM's peepholes
     cdef void* W_chain          # backward: dgates -> dh
-    cdef void* W_through        # backward, second phase: dgates -> the gradient of what it read
+    cdef void* W_through        # backward, second half: dgates -> the gradient of what it read
     cdef void* W_dx             # backward: dgates -> dx
     cdef object given           # the parameters
     cdef void* memory(self, Py_ssize_t count)

@@ -10,7 +10,7 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, Engine, Product, engine, form_of, phases_of
+from ._engine cimport GRU, Engine, Product, engine, form_of, halves_of
 
 cnp.import_array()
 
@@ -70,7 +70,7 @@ cdef class Panels:
         self.ih = shape_of(self.engine, self.inputs, H, gates, interleaved)
         self.chain = shape_of(self.engine, early * H, self.width, 1, False)
         self.dx = shape_of(self.engine, gates * H, self.inputs, 1, False)
-        if phases_of(self.form) > 1:
+        if halves_of(self.form) > 1:
             self.second = shape_of(self.engine, H, self.width, 1, True)
             self.through = shape_of(self.engine, self.width, H, 1, False)
         self.W_hh = self.W_second = self.W_ih = self.bias = self.extra = NULL
@@ -101,7 +101,7 @@ cdef class Panels:
     # is asked for last of all.  At worst something is packed twice.
 
     cdef object second_matrix(self):
-        """[., H], what the second phase of a step multiplies with: the block of the last gate, or W_hr."""
+        """[., H], what the second half of a step multiplies with: the block of the last gate, or W_hr."""
         return self.given[3] if self.form.projects else self.given[1][(self.form.gates - 1) * self.units :]
 
     cdef void forward_panels(self, bint ids, int threads):
@@ -122,7 +122,7 @@ cdef class Panels:
                 out = self.memory(extra.size)
                 pack_all(self.engine, &extra, cnp.PyArray_DATA(<cnp.ndarray>own), 1, 1, self.word, 1, out)
                 self.extra = out
-            if phases_of(self.form) > 1:
+            if halves_of(self.form) > 1:
                 second = self.second_matrix()
                 out = self.memory(self.second.size)
                 pack_all(self.engine, &self.second, cnp.PyArray_DATA(<cnp.ndarray>second), 1, H, self.word, threads,
@@ -148,7 +148,7 @@ cdef class Panels:
             W_hh = self.given[1]
             if self.cell == GRU:  # its gradients are kept in the order n r z
                 W_hh = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
-            if phases_of(self.form) > 1:
+            if halves_of(self.form) > 1:
                 second = self.second_matrix()
                 out = self.memory(self.through.size)
                 pack_all(self.engine, &self.through, cnp.PyArray_DATA(<cnp.ndarray>second), H, 1, self.word, threads,

@@ -16,7 +16,7 @@ from ._memory import borrow, give_back
 cimport numpy as cnp
 
 from ._doors cimport describe, lend, measure, panels_of, plan, run_forward, work_of
-from ._engine cimport FEW_MULTIPLY_ADDS, GRU, Form, Relay, phases_of
+from ._engine cimport FEW_MULTIPLY_ADDS, GRU, Form, Relay, halves_of
 from ._gradients cimport Gradients, collect, prepare
 from ._memory cimport data
 from ._panels cimport Panels
@@ -84,7 +84,7 @@ cdef class Forward:
             self.h[0] = s0[0]
             if form.memory:
                 self.states = np.array(s0[1], dtype, order="C")
-            if phases_of(form) > 1:
+            if halves_of(form) > 1:
                 self.kept = borrow((B, c.kept_row), dtype)
         if out is not None:
             self.y, c.y_row = out, out.shape[1]
@@ -157,7 +157,7 @@ cdef class Backward:
         wanted = rows is not None and x.gradient
         self.p.backward_panels(wanted, self.team)
         c.W_chain, c.W_through, c.extra = self.p.W_chain, self.p.W_through, self.p.extra
-        c.scratch_size = (B * max(H, P) * c.word if mask is not None or phases_of(form) > 1 else 0) // 64 * 64 + 64
+        c.scratch_size = (B * max(H, P) * c.word if mask is not None or halves_of(form) > 1 else 0) // 64 * 64 + 64
         # What the recurrent product of each row read: the history, but for the rows that moved.
         self.moved = N != B * layout.T or mask is not None
         self.read = h[:N]
@@ -187,7 +187,7 @@ cdef class Backward:
             g.matrix[0].db, g.matrix[1].db = data(self.grads["b_ih"]), data(self.grads["b_hh"])
         else:
             g.matrix[0].db = data(self.grads["b"])
-        if phases_of(form) > 1:  # kept: what the second phase read, dgates and, where it projects, the gradient of h
+        if halves_of(form) > 1:  # kept: what the second half read, dgates and, where it projects, the gradient of h
             g.matrices, g.dx_column, g.matrix[0].column[0], g.matrix[1].column[0] = 3, c.chained, c.chained, c.chained
             g.matrix[2], g.matrix[2].units, g.matrix[2].inputs = g.matrix[1], P, H
             g.matrix[2].x, g.matrix[2].row, g.matrix[2].column[0] = c.kept, c.kept_row, c.through_from

@@ -46,7 +46,7 @@ cdef struct Call:
     char* h
     char* c
     char* y                           # NULL: the history is enough
-    char* kept                        # [N, kept_row]; in inference [B, kept_row] where phases meet in it, else NULL
+    char* kept                        # [N, kept_row]; in inference [B, kept_row] where halves meet in it, else NULL
     Py_ssize_t kept_row
     char* scratch
     Py_ssize_t chunk, scratch_size    # rows projected at a time; bytes a share
@@ -54,12 +54,37 @@ cdef struct Call:
     Shape chain, through
     const void* W_chain
     const void* W_through
-    Py_ssize_t chained, through_from  # columns of kept where the dgates start that they read
+    Py_ssize_t chained, through_from  # columns of kept from which on they read
     const void* dy
     Places at_dy
     Py_ssize_t dy_row
     char* dh
     char* dc
+
+
+cdef struct Share:
+    Py_ssize_t first_row, stride, first, last  # rows first_row, first_row + stride, ...; panels
+    char* scratch
+
+
+cdef inline Py_ssize_t running(const Call* c, Py_ssize_t t) noexcept nogil:
+    return c.steps[t] if c.steps != NULL else c.B
+
+
+cdef inline Py_ssize_t offset(const Call* c, Py_ssize_t t) noexcept nogil:
+    return c.offsets[t] if c.offsets != NULL else t * c.B
+
+
+cdef inline Py_ssize_t place(const Call* c, const Places* at, Py_ssize_t t, Py_ssize_t j) noexcept nogil:
+    """The row of sequence j at step t."""
+    if at.index != NULL:
+        return at.index[offset(c, t) + j]
+    return (t * at.along_t if at.along_t else offset(c, t)) + j * at.along_b
+
+
+cdef inline Py_ssize_t rows_of(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    cdef Py_ssize_t n = running(c, t) - s.first_row
+    return (n + s.stride - 1) // s.stride if n > 0 else 0
 
 
 # A pass, as thread number `me` takes part in it; one thread is enough.

@@ -18,34 +18,15 @@ from ._engine cimport (
     await_done,
     finish,
     flush_denormals,
-    phases_of,
+    halves_of,
     restore_mode,
     take,
 )
-
-cdef inline Py_ssize_t running(const Call* c, Py_ssize_t t) noexcept nogil:
-    return c.steps[t] if c.steps != NULL else c.B
-
-
-cdef inline Py_ssize_t offset(const Call* c, Py_ssize_t t) noexcept nogil:
-    return c.offsets[t] if c.offsets != NULL else t * c.B
-
-
-cdef inline Py_ssize_t place(const Call* c, const Places* at, Py_ssize_t t, Py_ssize_t j) noexcept nogil:
-    """The row of sequence j at step t."""
-    if at.index != NULL:
-        return at.index[offset(c, t) + j]
-    return (t * at.along_t if at.along_t else offset(c, t)) + j * at.along_b
-
+from ._projection cimport project
 
 cdef inline Py_ssize_t history(const Call* c, Py_ssize_t t, Py_ssize_t j) noexcept nogil:
     """The row of the state after step t in a history; t = -1 is the initial state."""
     return j if t < 0 else c.B + offset(c, t) + j
-
-
-cdef struct Share:
-    Py_ssize_t first_row, stride, first, last  # rows first_row, first_row + stride, ...; panels
-    char* scratch
 
 
 cdef inline Share share_of(const Call* c, Py_ssize_t panels, bint by_units, int k) noexcept nogil:
@@ -59,85 +40,6 @@ cdef inline Share share_of(const Call* c, Py_ssize_t panels, bint by_units, int 
         s.first_row, s.stride = k, c.shares
         s.first, s.last = 0, panels
     return s
-
-
-cdef inline Py_ssize_t rows_of(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
-    cdef Py_ssize_t n = running(c, t) - s.first_row
-    return (n + s.stride - 1) // s.stride if n > 0 else 0
-
-
-cdef void project_ids(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t n, char* pre) noexcept nogil:
-    """One step of one-hot rows: a column of W_ih each, and the bias."""
-    cdef Py_ssize_t W = c.engine.lanes, width, r, p, v, u, g, unit, id
-    cdef Py_ssize_t G = c.ih.units
-    cdef float* f
-    cdef double* d
-    cdef Py_ssize_t group
-    width = (s.last - s.first) * c.ih.group * W
-    for r in range(n):
-        id = c.ids[place(c, &c.at_x, t, s.first_row + r * s.stride)]
-        for p in range(s.first, s.last):
-            group = min(c.ih.group, c.ih.vectors - p * c.ih.group)
-            for v in range(group):
-                g = v * c.units if c.ih.interleaved else 0
-                unit = p * W if c.ih.interleaved else (p * c.ih.group + v) * W
-                f = <float*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
-                d = <double*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
-                for u in range(W):
-                    if c.W_ih != NULL:  # a row of its panels is such a column, gate beside gate
-                        if c.word == 4:
-                            f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u] + \
-                                (<const float*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
-                        else:
-                            d[u] = (<const double*>c.bias)[(p * c.ih.group + v) * W + u] + \
-                                (<const double*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
-                    elif c.word == 4:
-                        f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u]
-                        if unit + u < G:
-                            f[u] += (<const float*>c.W_given)[(g + unit + u) * c.inputs + id]
-                    else:
-                        d[u] = (<const double*>c.bias)[(p * c.ih.group + v) * W + u]
-                        if unit + u < G:
-                            d[u] += (<const double*>c.W_given)[(g + unit + u) * c.inputs + id]
-
-
-cdef void project(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end, char* pre, char* x_rows) noexcept nogil:
-    """pre [rows, own panels] = x W_ih' + b for the share's rows of steps t .. end - 1."""
-    cdef Py_ssize_t W = c.engine.lanes, width = (s.last - s.first) * c.ih.group * W
-    cdef Py_ssize_t m = 0, n, r, line = c.inputs * c.word
-    cdef Product q
-    cdef Py_ssize_t first = t
-    if c.ids != NULL:
-        while t < end:
-            n = rows_of(c, s, t)
-            project_ids(c, s, t, n, pre + m * width * c.word)
-            m += n
-            t += 1
-        return
-    q.step, q.row = 1, c.inputs
-    if c.at_x.index == NULL and (end == t + 1 or (c.B == 1 and c.at_x.along_t)):  # rows at equal distances
-        m = rows_of(c, s, t) * (end - t)
-        q.a = <const char*>c.x + place(c, &c.at_x, t, s.first_row) * line
-        q.row = c.inputs * (c.at_x.along_b * s.stride if end == t + 1 else c.at_x.along_t)
-    elif c.at_x.index == NULL and s.stride == 1 and c.at_x.along_t == 0 and c.at_x.along_b == 1:
-        while t < end:
-            m += running(c, t)
-            t += 1
-        q.a = <const char*>c.x + offset(c, first) * line
-    else:
-        while t < end:
-            for r in range(rows_of(c, s, t)):
-                memcpy(x_rows + m * line,
-                       <const char*>c.x + place(c, &c.at_x, t, s.first_row + r * s.stride) * line, line)
-                m += 1
-            t += 1
-        q.a = x_rows
-    q.m, q.k, q.n = m, c.inputs, c.ih.vectors * W
-    q.group, q.vectors, q.first, q.last = c.ih.group, c.ih.vectors, s.first, s.last
-    q.b, q.start, q.start_row = c.W_ih, c.bias, 0
-    q.out, q.out_row = pre - s.first * c.ih.group * W * c.word, width
-    q.activation = 0
-    c.engine.product(&q)
 
 
 cdef void mask_rows(const Call* c, const Share* s, Py_ssize_t n, const char* h, Py_ssize_t h_row, char* out,
@@ -177,14 +79,14 @@ cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_
     return t
 
 
-cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r, int phase) noexcept nogil:
-    """A phase of step t of a share, projected from row r of its scratch on."""
+cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r, int half) noexcept nogil:
+    """A half of step t of a share, projected from row r of its scratch on."""
     cdef Py_ssize_t H = c.units, P = c.width, width = width_of(c, s), line = P * c.word, before, now
     cdef char* read
     cdef Step q
     q.rows, q.units, q.width, q.depth = rows_of(c, s, t), H, P, P
     q.first, q.last, q.backwards = s.first, s.last, t & 1
-    q.phase, q.extra = phase, c.extra
+    q.half, q.extra = half, c.extra
     q.W, q.pre, q.pre_row = c.W_hh, s.scratch + r * width * c.word, width
     q.read_row = q.h_row = s.stride * P
     q.before_row = q.c_row = s.stride * H
@@ -194,7 +96,7 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
         before, now = (t & 1) * c.B + s.first_row, (1 - (t & 1)) * c.B + s.first_row
     q.read = q.before = c.h + before * line
     q.h, q.c, q.kept, q.kept_row = c.h + now * line, NULL, NULL, s.stride * c.kept_row
-    if phase > 0:
+    if half > 0:
         q.W, q.depth = c.W_second, H
     elif c.mask != NULL:
         read = read_rows(c, s)
@@ -205,7 +107,7 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
         q.c = c.c + (now if c.training else s.first_row) * H * c.word
     if c.kept != NULL:
         q.kept = c.kept + ((offset(c, t) if c.training else 0) + s.first_row) * c.kept_row * c.word
-    if phase > 0:
+    if half > 0:
         q.read, q.read_row = q.kept, q.kept_row
     q.y, q.y_row, q.y_index, q.y_step = NULL, c.y_row, NULL, s.stride
     if c.y != NULL and c.at_y.index != NULL:
@@ -226,7 +128,7 @@ cdef void forward_rows(const Call* c, const Share* s, Py_ssize_t last) noexcept 
         r = 0
         while t < end:
             forward_step(c, s, t, r, 0)
-            if phases_of(c.form) > 1:
+            if halves_of(c.form) > 1:
                 second = s[0]
                 second.last = c.second.panels
                 forward_step(c, &second, t, r, 1)
@@ -238,7 +140,7 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
     """Steps t .. T - 1 in shares of units; `item` is the number of the relay's next item."""
     cdef Py_ssize_t end, r
     cdef Share s
-    cdef int i, k, phase
+    cdef int i, k, half
     while t < c.T:
         s = share_of(c, c.hh.panels, True, me)
         end, r = chunk_end(c, &s, t, c.T), 0
@@ -251,12 +153,12 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
         item += 1
         await_done(c.relay, item * c.shares)
         while t < end:
-            for phase in range(phases_of(c.form)):
+            for half in range(halves_of(c.form)):
                 for i in range(c.shares):
                     k = (me + i) % c.shares
                     if take(c.relay, k, item):
-                        s = share_of(c, c.second.panels if phase else c.hh.panels, True, k)
-                        forward_step(c, &s, t, r, phase)
+                        s = share_of(c, c.second.panels if half else c.hh.panels, True, k)
+                        forward_step(c, &s, t, r, half)
                         finish(c.relay)
                 item += 1
                 await_done(c.relay, item * c.shares)
@@ -308,16 +210,16 @@ cdef inline Py_ssize_t unit_of(const Call* c, const Shape* panels, Py_ssize_t pa
     return min(panels.units, panel * panels.group * c.engine.lanes)
 
 
-cdef void back(const Call* c, const Share* s, Py_ssize_t t, int phase) noexcept nogil:
+cdef void back(const Call* c, const Share* s, Py_ssize_t t, int half) noexcept nogil:
     """The element-wise part of step t of a share: kept gates become their gradients."""
     cdef Py_ssize_t H = c.units, P = c.width, line = H * c.word, row = offset(c, t) + s.first_row
-    cdef const Shape* panels = &c.through if phase else &c.chain
+    cdef const Shape* panels = &c.through if half else &c.chain
     cdef Back b
     b.rows, b.units, b.width = rows_of(c, s, t), H, P
     b.first, b.last = unit_of(c, panels, s.first), unit_of(c, panels, s.last)
     if b.rows == 0:
         return
-    b.phase, b.extra, b.product, b.product_row = phase, c.extra, s.scratch, H
+    b.half, b.extra, b.product, b.product_row = half, c.extra, s.scratch, H
     b.mask = <const char*>c.mask + s.first_row * P * c.word if c.mask != NULL else NULL
     b.dh_row, b.dc_row = s.stride * P, s.stride * H
     b.before_row = b.after_row = s.stride * H
@@ -349,7 +251,7 @@ cdef Product product_of(
 
 
 cdef void through(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
-    """Of a step in two phases: back through the product of the second, and the gates of the first."""
+    """Of a step in two halves: back through the product of the second, and the gates of the first."""
     cdef Product q = product_of(c, s, t, &c.through, c.W_through, c.through_from)
     if q.m > 0:
         c.engine.product(&q)
@@ -389,7 +291,7 @@ cdef int backward_units(Call* c, int me) noexcept nogil:
         await_done(c.relay, item * c.shares)
         if t < c.by_units:
             return item
-        if phases_of(c.form) > 1:
+        if halves_of(c.form) > 1:
             for i in range(c.shares):
                 k = (me + i) % c.shares
                 if take(c.relay, k, item):
@@ -407,7 +309,7 @@ cdef void backward_rows(const Call* c, const Share* s, Py_ssize_t t) noexcept no
     while t > 0:
         t -= 1
         back(c, s, t, 0)
-        if phases_of(c.form) > 1:
+        if halves_of(c.form) > 1:
             second = s[0]
             second.last = c.through.panels
             through(c, &second, t)

@@ -8,7 +8,7 @@ import numpy as np
 cimport numpy as cnp
 
 from ._doors cimport describe, is_array, lend, measure, panels_of, plan, run_forward
-from ._engine cimport Form, form_of, phases_of
+from ._engine cimport Form, form_of, halves_of
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call
@@ -48,7 +48,7 @@ cdef class Steps:
         """Read the weights as they are now."""
         self.panels = panels_of(self.cell, self.params)
         describe(&self.c, self.panels, 1, self.B, self.B)
-        if self.kept is None and phases_of(self.c.form) > 1:
+        if self.kept is None and halves_of(self.c.form) > 1:
             self.kept = np.zeros((self.B, self.c.kept_row), self.h.dtype)
         self.team = plan(&self.c, self.c.hh.panels, self.threads)
         self.panels.forward_panels(self.ids, self.team)

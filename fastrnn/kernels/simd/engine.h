@@ -38,9 +38,9 @@ typedef struct {
 typedef struct {
     ptrdiff_t rows, units;
     ptrdiff_t width;               /* of h: the units, or fewer where they are projected */
-    ptrdiff_t depth;               /* of `read`: the width, and in a second phase the units */
+    ptrdiff_t depth;               /* of `read`: the width, and in a second half the units */
     ptrdiff_t first, last;         /* panels; pre starts with panel `first` */
-    int phase;                     /* of a cell whose step has several, each with panels W of its own */
+    int half;                      /* 0, or 1 of a step in two halves, each with panels W of its own */
     int backwards;                 /* walk the panels from the last: what was used last is still in cache */
     const void *read;              /* the state that the product reads */
     ptrdiff_t read_row;
@@ -57,14 +57,14 @@ typedef struct {
     void *y;                       /* a second copy of h at row y_index[r * y_step]; NULL: none */
     ptrdiff_t y_row, y_step;
     const int64_t *y_index;        /* NULL: row r * y_step */
-    void *kept;                    /* the activated gates for backward; NULL in inference, where phases do not meet in it */
+    void *kept;                    /* activated gates, for backward and between halves; NULL where nobody needs them */
     ptrdiff_t kept_row;
 } fastrnn_step;
 
 /* The element-wise part of one step backwards, for units first .. last - 1. */
 typedef struct {
     ptrdiff_t rows, units, width, first, last;
-    int phase;
+    int half;
     const void *extra;             /* as in a step */
     const void *dy;                /* row dy_index[r * dy_step]; NULL: none */
     ptrdiff_t dy_row, dy_step;
@@ -77,7 +77,7 @@ typedef struct {
     ptrdiff_t before_row;
     const void *after;             /* c (LSTM) or h (RNN) after the step */
     ptrdiff_t after_row;
-    const void *product;           /* the gradient of what the second phase of a step read */
+    const void *product;           /* the gradient of what the second half of a step read */
     ptrdiff_t product_row;
     const void *mask;              /* of the state that products read, in rows like dh; NULL: none */
     void *kept;                    /* in: activated gates; out: their gradients */
@@ -104,8 +104,8 @@ typedef struct {
     int extra;                     /* blocks of H numbers in a step's `extra` */
     int kept;                      /* blocks of H numbers that a row keeps for backward */
     int carries;                   /* 1: a part of dh goes to the step before without a product */
-    int late;                      /* 1: the last gate reads what the others made of h: a second phase of the step */
-    int projects;                  /* 1: h is a product of what the units show: a second phase too */
+    int late;                      /* 1: the last gate reads what the others made of h: a second half of the step */
+    int projects;                  /* 1: h is a product of what the units show: a second half too */
 } fastrnn_form;
 extern const fastrnn_form fastrnn_forms[FASTRNN_CELLS];
 

@@ -1,8 +1,8 @@
-/* The GRU, reset before the product; numbers in parentheses: fastrnn/cells/gru_before.py.  A step has two phases: the
+/* The GRU, reset before the product; numbers in parentheses: fastrnn/cells/gru_before.py.  A step has two halves: the
  * gates r z (panels of both, one vector of units) and the state e = r * h that the product of n reads; then n (panels
  * of one vector) and h.  `pre` holds r z n side by side.
- * Kept: e r z n, four blocks of H numbers a row, in which the phases meet; backward turns the last three into their
- * gradients, in two phases as well: n and z, and, when de = W_n' dp_n is there (`product`), r.
+ * Kept: e r z n, four blocks of H numbers a row, in which the halves meet; backward turns the last three into their
+ * gradients, in two halves as well: n and z, and, when de = W_n' dp_n is there (`product`), r.
  */
 namespace {
 
@@ -46,7 +46,7 @@ template <class T> struct GruNew {
 
 template <class T> void gru_before_step(const fastrnn_step *s)
 {
-    if (s->phase == 0) walk_panels<T, GruGates<T>>(s, s->first, s->last);
+    if (s->half == 0) walk_panels<T, GruGates<T>>(s, s->first, s->last);
     else walk_panels<T, GruNew<T>>(s, s->first, s->last);
 }
 
@@ -64,7 +64,7 @@ template <class T> void gru_before_back(const fastrnn_back *s)
         for (ptrdiff_t j = s->first; j < s->last; j += W) {
             const ptrdiff_t n = H - j;
             T *kept = (T *)s->kept + r * s->kept_row + j;
-            if (s->phase == 0) {
+            if (s->half == 0) {
                 vec z = load(kept + 2 * H, n), m = load(kept + 3 * H, n), d = load(dh + j, n);
                 if (dy) d += load(dy + j, n); /* (6') */
                 store(kept + 3 * H, n, d * (one - z) * fma(-m, m, one)); /* (5'), (4') */

@@ -1,7 +1,7 @@
 /* The LSTM; numbers in parentheses: fastrnn/cells/lstm.py.  A panel is the gates i f g o of one vector of units, or,
  * where f = 1 - i (COUPLED), i g o.  `extra` holds the peepholes (PEEPHOLES): i f o, or i o.
  * Kept: the gates, a block of H numbers each in a row; backward turns them into their gradients.  Where units are
- * PROJECTED, m = o * tanh(c) stands in front of them, and h = W_hr m is a second phase (lstm_projected.hpp).
+ * PROJECTED, m = o * tanh(c) stands in front of them, and h = W_hr m is a second half (lstm_projected.hpp).
  */
 namespace {
 

@@ -1,7 +1,7 @@
-/* The projected LSTM; numbers in parentheses: fastrnn/cells/lstm_projected.py.  The first phase of a step is that of
+/* The projected LSTM; numbers in parentheses: fastrnn/cells/lstm_projected.py.  The first half of a step is that of
  * the LSTM, with m in place of h; the second is h = W_hr m, in panels of one vector of h.
  * Kept: m i f g o, five blocks of H numbers a row, and behind them room for the gradient of h, which backward writes
- * in its first phase; the second turns the gates into their gradients when dm = W_hr' dh is there (`product`).
+ * in its first half; the second turns the gates into their gradients when dm = W_hr' dh is there (`product`).
  */
 namespace {
 
@@ -18,7 +18,7 @@ template <class T> struct Projection {
 
 template <class T> void lstm_projected_step(const fastrnn_step *s)
 {
-    if (s->phase == 0) walk_panels<T, Lstm<T, false, false, true>>(s, s->first, s->last);
+    if (s->half == 0) walk_panels<T, Lstm<T, false, false, true>>(s, s->first, s->last);
     else walk_panels<T, Projection<T>>(s, s->first, s->last);
 }
 
@@ -27,7 +27,7 @@ template <class T> void lstm_projected_back(const fastrnn_back *s)
     enum { W = Simd<T>::W };
     typedef typename Simd<T>::vec vec;
     const ptrdiff_t H = s->units;
-    if (s->phase == 0) {
+    if (s->half == 0) {
         for (ptrdiff_t r = 0; r < s->rows; r++) {
             const T *dy = s->dy ? row_of<T>(s->dy, r, s->dy_row, s->dy_step, s->dy_index) : NULL;
             const T *dh = (const T *)s->dh + r * s->dh_row;
