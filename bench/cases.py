@@ -42,6 +42,9 @@ DENSE = (
 STREAM = (16, 64, 128)  # units, and as many inputs, of one step of one sequence
 CALL = (1, 1, 16, 16)  # what a call costs where there is next to nothing to compute
 CLASSIFIER = (50, 64, 128)  # words, numbers a word, units: a review of a few sentences
+# Recurrences of other frameworks: one sequence and a batch, small and large.
+VARIANTS = ("gru_before", "lstm_peephole", "lstm_coupled", "lstm_projected")
+VARIANT_SHAPES = ((1, 50, 64, 64), (1, 50, 128, 256), (32, 50, 64, 128), (32, 50, 128, 256))
 # The depth, width and batch of thinc's tagger: 32 sentences of 30 words, 300 numbers a word.
 WORDS = (32, 30, 300, 300)
 
@@ -53,11 +56,12 @@ class Case:
     Attributes
     ----------
     name : unique, for ``--case`` and for reports
-    subject : "recurrent", "ragged", "dense", "stream", "words", "classifier": the module that makes its data
+    subject : "recurrent", "ragged", "dense", "stream", "words", "classifier" or "variants": the module that
+        makes its data
     group : what the case is one of, for goals: "grid", "ragged", "padded", "dense", "stream", "call",
-        "words", "classifier", "tiny"
+        "words", "classifier", "variants", "tiny"
     cell : "lstm", "gru", "rnn"; "autoencoder" where the subject is "dense", "bilstm" where it is "words",
-        "classifier" where it is that
+        "classifier" where it is that, one of VARIANTS where it is "variants"
     mode : "inference", "training"
     B : rows of the batch
     T, I, H : steps, inputs, units of a recurrence
@@ -89,7 +93,7 @@ class Case:
     @property
     def time_major(self) -> bool:
         """Whether arrays are [T, B, F]: those of the grid and of single calls."""
-        return self.subject == "recurrent"
+        return self.subject in ("recurrent", "variants")
 
     @property
     def training(self) -> bool:
@@ -173,6 +177,13 @@ def classifier(batch: int, shape: tuple[int, int, int], threads: int = 0, mark: 
                 threads=threads)  # fmt: skip
 
 
+def variant(cell: str, mode: str, shape: tuple[int, int, int, int], mark: str = "") -> Case:
+    """One recurrence of another framework."""
+    B, T, I, H = shape
+    name = f"{cell}-{mode}-{mark}{B}x{T}x{I}x{H}"
+    return Case(name, "variants", "tiny" if mark else "variants", cell, mode, B, T, I, H, few=bool(mark))
+
+
 def spread(rows: int, shortest: int, longest: int) -> tuple[int, ...]:
     """`rows` lengths, evenly spread and unsorted, whose sum is a multiple of `rows`."""
     step = (longest - shortest) / (rows - 1)
@@ -193,7 +204,8 @@ def _all() -> list[Case]:
     cases += [stream(units) for units in STREAM]
     cases += [recurrent(cell, "inference", CALL, "call") for cell in CELLS]
     cases += [words(mode, WORDS) for mode in MODES]
-    return cases + [classifier(batch, CLASSIFIER, threads) for threads in (1, 0) for batch in (1, 32)]
+    cases += [classifier(batch, CLASSIFIER, threads) for threads in (1, 0) for batch in (1, 32)]
+    return cases + [variant(c, m, shape) for c in VARIANTS for m in MODES for shape in VARIANT_SHAPES]
 
 
 def _tiny() -> list[Case]:
@@ -203,6 +215,7 @@ def _tiny() -> list[Case]:
             cases += ragged(cell, mode, (1, 4, 4), 3, 5, "tiny-")
     cases += [dense(4, (6, 3, 6), "tiny-"), stream(4, "tiny-")]
     cases += [words(mode, (2, 3, 4, 5), "tiny-") for mode in MODES]
+    cases += [variant(cell, mode, (2, 3, 4, 6), "tiny-") for cell in VARIANTS for mode in MODES]
     return [*cases, classifier(2, (3, 4, 5), mark="tiny-")]
 
 

@@ -16,8 +16,13 @@ from .cases import Case
 from .peers import Unsupported
 
 OPSET, IR = 14, 8  # old enough for every release that the extra admits
-# Where gate k of ONNX (iofc, zrh, one) stands in ours (i f g o, r z n, a).
-ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+# Where gate k of ONNX (iofc, zrh, one) stands in ours (i f g o, r z n, a; i g o of coupled gates, where -1
+# is the gate that is not there).
+ORDER = {
+    "lstm": (0, 3, 1, 2), "lstm_peephole": (0, 3, 1, 2), "lstm_coupled": (0, 2, -1, 1), "gru": (1, 0, 2),
+    "gru_before": (1, 0, 2), "rnn": (0,),
+}  # fmt: skip
+OPTIONS: dict[str, dict[str, Any]] = {"gru": {"linear_before_reset": 1}, "lstm_coupled": {"input_forget": 1}}
 
 
 def build(case: Case, given: dict[str, Any]) -> bytes:
@@ -33,14 +38,15 @@ def build(case: Case, given: dict[str, Any]) -> bytes:
     """
     if case.training:
         raise Unsupported("inference only.")
-    if case.subject not in ("recurrent", "ragged", "stream"):
-        raise Unsupported("single recurrences only.")
+    if case.subject not in ("recurrent", "ragged", "stream", "variants") or case.cell not in ORDER:
+        raise Unsupported("single recurrences that ONNX has.")
     stream = case.subject == "stream"
     T, B, I, H = case.T, case.B, case.I, case.H
     first = not case.time_major and not stream
     x_shape = (B, T, I) if first else (T, B, I)
     y_shape = (B, T, H) if first else (T, 1, B, H)
-    states = ["h", "c"] if case.cell == "lstm" else ["h"]
+    kind = case.cell.partition("_")[0]
+    states = ["h", "c"] if kind == "lstm" else ["h"]
     arrays = _weights(case, given["params"])
     constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, x_shape)]
@@ -51,12 +57,12 @@ def build(case: Case, given: dict[str, Any]) -> bytes:
     if stream:
         initial = [f"{name}0" for name in states]
         inputs += [helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, B, H)) for n in initial]
-    options: dict[str, Any] = {"linear_before_reset": 1} if case.cell == "gru" else {}
+    peepholes = ["", "", "P"] if "P" in arrays else []  # behind the initial states
     rows, out = ("x_steps", "y_steps") if first else ("x", "y")
     nodes = [
         helper.make_node(
-            case.cell.upper(), [rows, "W", "R", "B", lengths, *initial], [out, *states],
-            hidden_size=H, **options,
+            kind.upper(), [rows, "W", "R", "B", lengths, *(initial or peepholes)], [out, *states],
+            hidden_size=H, **OPTIONS.get(case.cell, {}),
         )
     ]  # fmt: skip
     if first:
@@ -96,15 +102,19 @@ def read(case: Case, found: list[Any]) -> dict[str, Any]:
 
 
 def _weights(case: Case, params: dict[str, Any]) -> dict[str, Any]:
-    """W [1, G, I], R [1, G, H], B [1, 2G] in ONNX's order of gates."""
+    """W [1, G, I], R [1, G, H], B [1, 2G] and, with peepholes, P [1, 3H] in ONNX's order of gates."""
     order = ORDER[case.cell]
 
     def reorder(array: Any) -> Any:
-        blocks = np.split(array, len(order))
-        return np.concatenate([blocks[k] for k in order])
+        blocks = np.split(array, max(order) + 1)
+        return np.concatenate([blocks[k] if k >= 0 else 0 * blocks[0] for k in order])
 
     both = [params["b_ih"], params["b_hh"]] if case.cell == "gru" else [params["b"], 0 * params["b"]]
-    return {
+    arrays = {
         "W": reorder(params["W_ih"])[None], "R": reorder(params["W_hh"])[None],
         "B": np.concatenate([reorder(b) for b in both])[None],
     }  # fmt: skip
+    if "p" in params:
+        i, f, o = np.split(params["p"], 3)
+        arrays["P"] = np.concatenate([i, o, f])[None]
+    return arrays

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import variants
 from .cases import Case
 from .recurrent import GATES
 from .words import DEPTH
@@ -66,5 +67,8 @@ def _weights(case: Case) -> int:
     if case.subject == "words":
         layers = [I + H] + [2 * H + H] * (DEPTH - 1)
         return 2 * 4 * H * sum(layers)
+    if case.subject == "variants":
+        P = variants.width(case)
+        return variants.GATES[case.cell] * H * (I + P) + (P * H if P != H else 0)
     # The last layer of a classifier is run once a sequence, and is not counted.
     return GATES["lstm" if case.subject == "classifier" else case.cell] * H * (I + H)

@@ -313,7 +313,7 @@ KINDS["endless_index"] = _endless_index
 
 
 def _texts_without_end(folder: Path) -> Path:
-    """A whole model whose collection of texts has an unused place of size 0, before the text that is wanted."""
+    """A whole model with an unused place of size 0 before the text that is wanted."""
     path = folder / "texts_without_end.weights.h5"
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(describe([dense()], [None, 3]))
@@ -328,14 +328,35 @@ def _texts_without_end(folder: Path) -> Path:
 KINDS["texts_without_end"] = _texts_without_end
 
 
-def _many_nodes(folder: Path) -> Path:
-    """A plain file with half a million nodes of indices behind it."""
-    path = whole(folder / "many_nodes.weights.h5")
-    path.write_bytes(path.read_bytes() + (b"TREE" + bytes(20)) * 500_000)
+def _many_messages(folder: Path) -> Path:
+    """A header that says 15,000 times nothing, in a block that each of 900 arrays leads to."""
+    path = folder / "many_messages.weights.h5"
+    with h5py.File(path, "w") as file:
+        for k in range(900):
+            file[f"layers/a{k}"] = np.zeros(1, "f4")
+    content = bytearray(path.read_bytes())
+    start, nothing = len(content), bytes(8) * 15_000
+    for header in _headers(content):
+        struct.pack_into("<H", content, header + 2, 15_010)
+        at = header + 16
+        while struct.unpack_from("<HH", content, at)[:1] != (0,):  # to the first message without content
+            at += 8 + struct.unpack_from("<H", content, at + 2)[0]
+        struct.pack_into("<HHIQQ", content, at, 16, 16, 0, start, len(nothing))
+    path.write_bytes(content + nothing)
     return path
 
 
-KINDS["many_nodes"] = _many_nodes
+def _headers(content: bytearray) -> list[int]:
+    """The headers of members of groups."""
+    found, at = [], content.find(b"SNOD")
+    while at >= 0:
+        for k in range(struct.unpack_from("<H", content, at + 6)[0]):
+            found.append(struct.unpack_from("<Q", content, at + 16 + 40 * k)[0])
+        at = content.find(b"SNOD", at + 1)
+    return [header for header in found if b"TREE" != content[header : header + 4]][1:]
+
+
+KINDS["many_messages"] = _many_messages
 
 
 def _addresses_of_four_bytes(folder: Path) -> Path:

@@ -159,7 +159,7 @@ def nested_models(path: Path) -> Path:
 
 @kind
 def many_layers(path: Path) -> Path:
-    return write_zip(path, json.dumps(describe([layer("Dropout", rate=0.1)] * 20_000, [None, 3])), _some_h5())
+    return write_zip(path, json.dumps(describe([layer("Dropout", rate=0.1)] * 10_000, [None, 3])), _some_h5())
 
 
 def _some_h5() -> bytes:

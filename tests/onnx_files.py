@@ -182,3 +182,117 @@ class _Step:
         else:
             n = f[1](self.gate(2, x, r * h))
         return (1 - z) * n + z * h, c
+
+
+# -- one operator, in the axes of ONNX -----------------------------------------------------------------
+
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def numbers(seed: Any, *shape: int, dtype: str = "f4") -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(shape) * 0.4).astype(dtype)
+
+
+def given_inputs(op: str, D: int, I: int, H: int, T: int, B: int, dtype: str = "f4", by_batch: bool = False,
+                 names: str = "") -> dict[str, np.ndarray]:  # fmt: skip
+    """Random values for X, W, R and the inputs in `names`."""
+    gates = GATES[op]
+    state = (B, D, H) if by_batch else (D, B, H)
+    shapes = {
+        "X": (B, T, I) if by_batch else (T, B, I), "W": (D, gates * H, I), "R": (D, gates * H, H),
+        "B": (D, 2 * gates * H), "initial_h": state, "initial_c": state, "P": (D, 3 * H),
+    }  # fmt: skip
+    given = {name: numbers([7, k], *shapes[name], dtype=dtype) for k, name in enumerate(shapes)
+             if name in ("X", "W", "R", *names.split())}  # fmt: skip
+    if "sequence_lens" in names:
+        given["sequence_lens"] = rng(3).integers(1, T + 1, B).astype("i4")
+    return given
+
+
+def operator(
+    op: str, given: dict[str, Any], attributes: dict[str, Any], outputs: str = "", opset: int = 14
+) -> bytes:
+    """A model of one node; weights are initializers, the rest inputs."""
+    names = ["X", "W", "R", "B", "sequence_lens", "initial_h", *(["initial_c", "P"] if op == "LSTM" else [])]
+    outputs = outputs or ("Y Y_h Y_c" if op == "LSTM" else "Y Y_h")
+    weights = {name: given[name] for name in "WRBP" if name in given}
+    kinds = {"f": {4: FLOAT, 8: DOUBLE}, "i": {4: INT32}}
+    inputs = [
+        value(name, given[name].shape, kinds[given[name].dtype.kind][given[name].dtype.itemsize])
+        for name in names
+        if name in given and name not in weights
+    ]
+    called = " ".join(name if name in given else "-" for name in names)
+    there = [name if name in outputs.split() else "-" for name in ("Y", "Y_h", "Y_c")]
+    made = node(op, called, " ".join(there[: 2 + (op == "LSTM")]), **attributes)
+    return model([made], weights, inputs, outputs, opset)
+
+
+def call(given: dict[str, Any], by_batch: bool = False) -> dict[str, Any]:
+    """What `predict` is called with for these inputs."""
+    X = given["X"] if by_batch else given["X"].swapaxes(0, 1)
+    arguments: dict[str, Any] = {"x": np.ascontiguousarray(X)}
+    if "sequence_lens" in given:
+        arguments["lengths"] = given["sequence_lens"]
+    states = [given[name] for name in ("initial_h", "initial_c") if name in given]
+    if states:
+        by_direction = [s.swapaxes(0, 1) if by_batch else s for s in states]
+        arguments["initial_state"] = tuple(s[d] for d in range(len(by_direction[0])) for s in by_direction)
+    return arguments
+
+
+def ours(op: str, onnx: tuple[np.ndarray, ...], by_batch: bool = False) -> tuple[np.ndarray, ...]:
+    """Y, Y_h and Y_c as `predict` gives them: batch first, directions side by side."""
+    Y, *states = onnx
+    D = states[0].shape[1 if by_batch else 0]
+    batch_first = Y if by_batch else Y.transpose(2, 0, 1, 3)
+    y = batch_first.reshape(*batch_first.shape[:2], -1)
+    by_direction = [s.swapaxes(0, 1) if by_batch else s for s in states]
+    return (y, *(s[d] for d in range(D) for s in by_direction))
+
+
+def agree(found: Any, wanted: Any, tolerance: float = 1e-5) -> None:
+    found, wanted = (x if isinstance(x, (tuple, list)) else (x,) for x in (found, wanted))
+    assert [x.shape for x in found] == [x.shape for x in wanted]
+    for one, two in zip(found, wanted, strict=True):
+        scale = max(1.0, float(np.abs(two).max(initial=0)))
+        assert np.abs(one - two).max(initial=0) <= tolerance * scale
+
+
+def keras_like(**changes: Any) -> bytes:
+    """Embedding, two directions whose outputs are folded, dropout, LSTM, its last state, Dense, softmax."""
+    W = {name: numbers([k, 1], *shape) for k, (name, shape) in enumerate({
+        "E": (11, 3), "W1": (2, 12, 3), "R1": (2, 12, 4), "B1": (2, 24), "W2": (1, 20, 8), "R2": (1, 20, 5),
+        "B2": (1, 40), "K": (5, 6), "bias": (6,)}.items())}  # fmt: skip
+    nodes = [
+        node("Gather", "E ids", "e"),
+        node("Transpose", "e", "et", perm=[1, 0, 2]),
+        node("GRU", "et W1 R1 B1", "y1", hidden_size=4, direction="bidirectional", linear_before_reset=1),
+        node("Transpose", "y1", "y1t", perm=[2, 0, 1, 3]),
+        node("Reshape", "y1t shape", "y1r"),
+        node("Dropout", "y1r", "dropped"),
+        node("Transpose", "dropped", "z", perm=[1, 0, 2]),
+        node("LSTM", "z W2 R2 B2", "y2 - -", hidden_size=5),
+        node("Squeeze", "y2 one", "y2s"),
+        node("Gather", "y2s last", "h", axis=0),
+        node("MatMul", "h K", "p"),
+        node("Add", "p bias", "logits"),
+        node("Softmax", "logits", "out", axis=-1),
+    ]
+    extra = {"shape": np.array([0, 0, 8]), "one": np.array([1]), "last": np.array(-1)}
+    return model(nodes, {**W, **extra, **changes}, [value("ids", ["N", "T"], INT64)], "out")
+
+
+def stack(*nodes: dict[str, Any], outputs: str, op: str = "GRU", D: int = 2, weights: Any = None, **attributes: Any
+          ) -> bytes:  # fmt: skip
+    """One recurrence x -> Y Y_h (Y_c), and nodes behind it."""
+    given = given_inputs(op, D, 3, 4, 5, 2, names="B")
+    W = {name: given[name] for name in "WRB"}
+    direction = "bidirectional" if D == 2 else attributes.pop("direction", "forward")
+    names = "Y Y_h Y_c" if op == "LSTM" else "Y Y_h"
+    made = node(op, "x W R B", names, hidden_size=4, direction=direction, **attributes)
+    return model([made, *nodes], {**W, **(weights or {})}, [value("x", ["T", "N", 3])], outputs)

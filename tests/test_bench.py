@@ -66,6 +66,7 @@ def test_list_prints_every_case_and_no_tiny_one() -> None:
     assert {"bilstm-inference-32x30x300x300", "bilstm-training-32x30x300x300"} <= set(names)
     ends = ("1x", "32x", "one-thread-1x", "one-thread-32x")
     assert {f"classifier-inference-{end}50x64x128" for end in ends} <= set(names)
+    assert {"gru_before-inference-1x50x64x64", "lstm_projected-training-32x50x128x256"} <= set(names)
 
 
 def test_select_takes_patterns_and_quick_leaves_the_large_ones_out() -> None:
@@ -103,7 +104,7 @@ def test_a_case_survives_json() -> None:
 # -- verification -----------------------------------------------------------------------------
 
 
-SIMPLE = [case for case in cases.TINY if case.subject in ("recurrent", "ragged", "dense")]
+SIMPLE = [case for case in cases.TINY if case.subject in ("recurrent", "ragged", "dense", "variants")]
 
 
 @pytest.mark.parametrize("case", SIMPLE, ids=lambda case: case.name)
@@ -115,7 +116,8 @@ def test_fastrnn_and_numpy_are_what_is_expected(case: cases.Case) -> None:
         losses = [network.step() for _ in range(dense.STEPS)]
         results = dense.summarize(given, losses, network.params)
     else:
-        results = recurrent.outputs(case, given)
+        module = subject if case.subject == "variants" else recurrent
+        results = module.outputs(case, given)
     assert 0 < verify.check(case, results, expected) < 1e-5
     # Each array counts: a result that is wrong in one number of one of them is found.
     for name in expected:
@@ -186,8 +188,11 @@ def expected_of(case: cases.Case, given: dict[str, Any]) -> Any:
 TORCH = importlib.util.find_spec("torch") is not None  # which writes the classifier's file
 # The libraries of each peer, and what it can do.
 LIBRARIES = {
-    "pytorch": ("torch", "lstm gru rnn autoencoder bilstm classifier", "inference training"),
-    "onnxruntime": ("onnxruntime onnx", f"lstm gru rnn{' classifier' * TORCH}", "inference"),
+    "pytorch": ("torch", "lstm gru rnn autoencoder bilstm classifier lstm_projected", "inference training"),
+    "onnxruntime": (
+        "onnxruntime onnx", f"lstm gru rnn gru_before lstm_peephole lstm_coupled{' classifier' * TORCH}",
+        "inference",
+    ),
     "openvino": ("openvino onnx", "lstm gru rnn", "inference"),
     "jax": ("jax", "lstm gru rnn autoencoder", "inference training"),
     "keras": ("keras jax", "lstm gru rnn autoencoder", "inference training"),
@@ -602,6 +607,8 @@ def test_the_work_of_a_case_follows_from_its_shape() -> None:
     results = [{"work": {"gflops": 50.0, "peak": p, "threads": t}} for p, t in ((100, 2), (200, 2), (80, 1))]
     work.shares([*results, {"work": {"gflops": 1.0, "peak": None, "threads": 2}}, {}])
     assert [r["work"]["share"] for r in results] == [0.25, 0.25, 0.625]
+    assert of("gru_before-training-1x50x64x64")[0] == 6 * 50 * 3 * 64 * (64 + 64)
+    assert of("lstm_projected-inference-32x50x64x128")[0] == 2 * 1600 * (4 * 128 * (64 + 64) + 64 * 128)
     assert of("bilstm-inference-32x30x300x300")[0] == 2 * 960 * 2 * 1200 * (600 + 900)
 
 

@@ -66,10 +66,11 @@ def test_a_level_that_does_not_exist_is_an_error() -> None:
 @pytest.mark.parametrize("level", sorted({*_engine.supported()} - {_engine.LEVEL}))
 def test_every_level(level: str) -> None:
     """The tests of the kernels at a lower level; the highest has them in this process."""
-    files = ("test_kernels.py", "test_engine.py", "test_extremes.py", "test_stream.py", "test_tails.py")
+    names = ("kernels", "kernel_bits", "engine", "extremes", "stream", "tails")
+    files = [str(HERE / f"test_{name}.py") for name in names]
     same = "sizes_of_zero or variable or does_not_exist or busy or fresh_memory or smaller_team"
     command = ["-m", "pytest", "-p", "no:cacheprovider", "-k", f"not ({same})"]
-    done = in_a_process(*command, *(str(HERE / name) for name in files), timeout=600, FASTRNN_SIMD=level)
+    done = in_a_process(*command, *files, timeout=600, FASTRNN_SIMD=level)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
 
 

@@ -1,7 +1,7 @@
 """Keras in and out: files made here, Keras' own expected arrays, and models of Keras itself.
 
-The first part needs h5py alone.  The second reads the expectations out of Keras' wheel (`keras_shim.py`), the
-third runs Keras; both are skipped where it is not installed.
+The first part needs h5py alone, to make files.  The second reads the expectations out of Keras' wheel
+(`keras_shim.py`), the third runs Keras; both are skipped where it is not installed.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def test_the_group_of_keras_2_13(tmp_path: Path) -> None:
 def legacy(path: Path, description: Any, arrays: dict[str, np.ndarray], version: str = "2.11.0") -> Path:
     """A whole model as Keras 2 writes it; texts are bytes there."""
     with h5py.File(path, "w") as file:
-        file.attrs["keras_version"] = version.encode()
+        file.attrs["keras_version"] = np.bytes_(version)  # a text of its own length; the other is kept apart
         file.attrs["model_config"] = json.dumps(description).encode()
         for name, array in arrays.items():
             file[f"model_weights/{name}"] = array
@@ -435,12 +435,12 @@ def test_reading_needs_no_keras(tmp_path: Path) -> None:
 
 
 def run_without_keras(script: str) -> None:
-    """Run a script where Keras and what it stands on cannot be imported."""
+    """Run a script where Keras, what it stands on and h5py cannot be imported."""
     begin = """
         import sys
         class Barred:
             def find_spec(self, name, *rest):
-                if name.split(".")[0] in ("keras", "tensorflow", "jax", "torch"):
+                if name.split(".")[0] in ("keras", "h5py", "tensorflow", "jax", "torch"):
                     raise ImportError(name)
         sys.meta_path.insert(0, Barred())
         import numpy as np

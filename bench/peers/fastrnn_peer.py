@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 import fastrnn as fr
-from fastrnn import optimizers
+from fastrnn import cells, optimizers
 from fastrnn.layers import Noise
 from fastrnn.packed import Packed, layout_of, pack, unpack
 from fastrnn.threads import single_threaded_blas
 
-from .. import dense, recurrent, words
+from .. import dense, recurrent, variants, words
 from ..cases import Case
 from . import Unsupported, Work
 
@@ -56,6 +56,10 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
         # Weights that stay as they are, prepared once, as an ONNX Runtime session has them. In training
         # they change with every step.
         given = {**given, "params": fr.Weights(given["params"])}
+    if case.subject == "variants":
+        if not hasattr(cells, "lstm_cell"):
+            raise Unsupported(f"fastrnn {fr.__version__} has no such cell.")
+        return Work(variants.call(case, given), lambda: variants.outputs(case, given))
     return Work(recurrent.call(case, given), lambda: recurrent.outputs(case, given))
 
 

@@ -9,7 +9,7 @@ import threadpoolctl
 
 import fastrnn as fr
 
-from .. import dense, recurrent
+from .. import dense, recurrent, variants
 from ..cases import Case
 from . import Unsupported, Work
 
@@ -36,7 +36,9 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
             return dense.summarize(given, losses, network.params)
 
         return Work(network.step, first_steps)
-    if case.subject not in ("recurrent", "ragged"):
+    if case.subject not in ("recurrent", "ragged", "variants"):
         raise Unsupported("single recurrences over whole sequences, and autoencoders.")
     fr.use_backend("reference")
+    if case.subject == "variants":
+        return Work(variants.call(case, given), lambda: variants.outputs(case, given))
     return Work(recurrent.call(case, given), lambda: recurrent.outputs(case, given))

@@ -28,6 +28,8 @@ def start(threads: int | None) -> dict[str, Any]:
 
 def setup(case: Case, given: dict[str, Any]) -> Work:
     """See `bench.peers`."""
+    if case.subject == "variants":
+        raise Unsupported("ONNX Runtime and PyTorch stand for other frameworks' recurrences.")
     if case.subject == "stream":
         raise Unsupported("ONNX Runtime and PyTorch stand for single steps with a state carried by hand.")
     core = openvino.Core()

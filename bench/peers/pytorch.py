@@ -15,10 +15,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .. import dense
+from .. import dense, variants
 from .. import words as sentences
 from ..cases import Case
-from . import Work, torch_classifier
+from . import Unsupported, Work, torch_classifier
 
 LAYERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -40,14 +40,18 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
         return _stream(case, given)
     if case.subject == "classifier":
         return _classifier(case, given)
+    if case.subject == "variants" and case.cell != "lstm_projected":
+        raise Unsupported("it has no such recurrence.")
     layer = recurrent_layer(case, given)
     return _training(case, layer, given) if case.training else inference(case, layer, given)
 
 
 def recurrent_layer(case: Case, given: dict[str, Any]) -> Any:
     """The layer of a case; its gates stand in our order, i f g o and r z n."""
-    first = case.subject == "ragged"
-    layer = LAYERS[case.cell](case.I, case.H, batch_first=first)
+    if case.cell == "lstm_projected":
+        layer = nn.LSTM(case.I, case.H, proj_size=variants.width(case))
+    else:
+        layer = LAYERS[case.cell](case.I, case.H, batch_first=case.subject == "ragged")
     _load(layer, {"_l0": given["params"]})
     return layer
 
@@ -60,6 +64,8 @@ def _load(layer: Any, params: dict[str, dict[str, Any]]) -> None:
         second = p["b_hh"] if "b_hh" in p else np.zeros_like(bias)
         arrays.update({f"weight_ih{suffix}": p["W_ih"], f"weight_hh{suffix}": p["W_hh"],
                        f"bias_ih{suffix}": bias, f"bias_hh{suffix}": second})  # fmt: skip
+        if "W_hr" in p:
+            arrays[f"weight_hr{suffix}"] = p["W_hr"]
     layer.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
 
 
@@ -78,8 +84,9 @@ def _runner(case: Case, layer: Any, x: Any, given: dict[str, Any]) -> Callable[[
 
 
 def _read(case: Case, y: Any, state: Any, gradients: Any = ()) -> dict[str, Any]:
-    states = [s[0] for s in (state if case.cell == "lstm" else (state,))]
-    names = ["dx", "dW_ih", "dW_hh", *(["db_ih", "db_hh"] if case.cell == "gru" else ["db"])]
+    states = [s[0] for s in (state if case.cell.startswith("lstm") else (state,))]
+    biases = ["db_ih", "db_hh"] if case.cell == "gru" else ["db", "db_hh"]
+    names = ["dx", "dW_ih", "dW_hh", *biases, "dW_hr"]
     found = {"y": y, **dict(zip(("h", "c"), states, strict=False))}
     found.update(zip(names, gradients, strict=False))
     return {name: tensor.detach().numpy() for name, tensor in found.items()}
@@ -99,7 +106,7 @@ def inference(case: Case, layer: Any, given: dict[str, Any]) -> Work:
 def _training(case: Case, layer: Any, given: dict[str, Any]) -> Work:
     x, dy = torch.tensor(given["x"], requires_grad=True), torch.tensor(given["dy"])
     run = _runner(case, layer, x, given)
-    wanted = (x, *layer.parameters())  # in the order W_ih, W_hh, b_ih, b_hh
+    wanted = (x, *layer.parameters())  # in the order W_ih, W_hh, b_ih, b_hh, W_hr
 
     def call() -> Any:
         y, state = run()

@@ -21,7 +21,7 @@ def create() -> Backend:
     """
     try:
         with short_spins():
-            from ..kernels import crossentropy, dense, gru, lstm, rnn, update
+            from ..kernels import crossentropy, dense, gru, gru_before, lstm, rnn, update
     except ImportError as error:
         raise BackendError(
             f"fastrnn: the compiled kernels cannot be loaded ({error}). Reinstall with "
@@ -34,7 +34,12 @@ def create() -> Backend:
         "rnn_tanh": rnn.tanh,
         "rnn_relu": rnn.relu,
         "lstm": lstm.kernel,
+        "lstm_peephole": lstm.peephole,
+        "lstm_coupled": lstm.coupled,
+        "lstm_peephole_coupled": lstm.peephole_coupled,
+        "lstm_projected": lstm.projected,
         "gru": gru.kernel,
+        "gru_before": gru_before.kernel,
         "dense": dense,
         "crossentropy": crossentropy,
         **{name: SimpleNamespace(step=partial(update.step, name)) for name in update.RULES},

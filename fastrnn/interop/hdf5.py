@@ -1,14 +1,14 @@
 """Arrays and texts out of an HDF5 file that nobody vouches for, read here and not by the HDF5 library.
 
 The format is The HDF Group's "HDF5 File Format Specification Version 3.0".  What is read is what h5py writes
-of itself, and Keras with it: files of version 0 or 1, groups with an index and a heap of names, plain arrays of
-IEEE floats that lie in the file in one piece, and single texts.  The rest is refused: links that lead
+of itself, and Keras with it: files of version 0 or 1, groups with an index and a heap of names, plain arrays
+of IEEE floats that lie in the file in one piece, and single texts.  The rest is refused: links that lead
 elsewhere, virtual, external, compressed and chunked arrays, groups of the newer form.
 
-Over a damaged file the library can run without end (an unused text of size 0, an index that leads to itself),
-and a reader cannot stop it.  Here every address and size is checked before anything is read, an object is read
-once, and no two arrays share bytes.  So no more is allocated than the file has bytes, and time is proportional
-to the number of its objects.
+Over a damaged file the library can run without end (an unused text of size 0, an index that leads to
+itself), and a reader cannot stop it.  Here every address and size is checked before anything is read, an
+object is read once, and no two arrays share bytes.  So no more is allocated than the file has bytes, and time
+is proportional to the number of its objects.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from ..errors import ModelFormatError
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MEMBERS = 1000  # of groups, together; an LSTM of Keras has seven
 DEPTH = 16  # of groups; Keras needs six
-_PARTS = 10_000  # parts of headers, indices and collections of texts, together
+_PARTS = 20_000  # of headers, indices and collections of texts, together; an array has about ten
+_CHILDREN = 64  # of a node of an index; 32 are usual
+_BYTES = 1 << 17  # of the names in a group, and of a block of a header, whose attributes have at most 2^16
 _NOWHERE = (1 << 64) - 1  # the address of nothing
 
 # Messages of an object's header.
 _SPACE, _TYPE, _LINKS, _EXTERNAL, _LINK, _LAYOUT = 1, 3, 2, 7, 6, 8
 _FILTERS, _ATTRIBUTE, _MORE, _TABLE = 11, 12, 16, 17
-_COMPACT, _CONTIGUOUS, _CHUNKED = 0, 1, 2
+_CONTIGUOUS, _VIRTUAL = 1, 3  # layouts; the others are in the header, and in chunks
 
 # The two floats, little-endian: class 1, where the sign is, size, and where exponent and mantissa are.
 _FLOATS = {
@@ -90,7 +92,7 @@ class Hdf5:
             yield
         except ModelFormatError:
             raise
-        except (ValueError, struct.error, OverflowError) as error:
+        except (ValueError, IndexError, OverflowError, struct.error) as error:
             raise ModelFormatError(f"{self.owner}: it is no whole HDF5 file: {error}.") from error
 
     def text(self, name: str) -> str | None:
@@ -102,7 +104,9 @@ class Hdf5:
                 size = int.from_bytes(kind[4:8], "little")
                 if shape != () or kind[0] & 15 not in (3, 9) or (kind[0] & 15 == 9 and kind[1] & 15 != 1):
                     raise ModelFormatError(f"{self.owner}: the attribute {name!r} is no text.")
-                text = value[:size] if kind[0] & 15 == 3 else self._kept_text(*struct.unpack_from("<IQI", value))
+                text = (
+                    value[:size] if kind[0] & 15 == 3 else self._kept_text(*struct.unpack_from("<IQI", value))
+                )
                 return text.rstrip(b"\0").decode()
             return None
 
@@ -124,11 +128,14 @@ class Hdf5:
 
     # -- bytes ---------------------------------------------------------------------------------------
 
-    def _at(self, address: int, size: int) -> bytes:
-        """That part of the file; asked for too often, the file is no model."""
+    def _count(self) -> None:
         self._parts += 1
         if self._parts > _PARTS:
-            raise ModelFormatError(f"{self.owner}: it holds more than {_PARTS} parts, which no model of Keras has.")
+            raise ModelFormatError(f"{self.owner}: it has more than {_PARTS} parts, which no model has.")
+
+    def _at(self, address: int, size: int) -> bytes:
+        """That part of the file."""
+        self._count()
         if address + size > len(self._data):
             raise ValueError(f"{size} bytes at {address} are not in it; it may be truncated")
         return self._data[address : address + size]
@@ -139,7 +146,8 @@ class Hdf5:
         # Version 1 has four bytes more before the addresses, for an index of chunks.
         if head[:8] != MAGIC or head[8] > 1:
             raise ModelFormatError(
-                f"{self.owner}: it is no HDF5 file of the form that h5py writes by itself (libver='earliest')."
+                f"{self.owner}: it is no HDF5 file of the form that h5py writes by itself. Write it again "
+                "with libver='earliest'."
             )
         if head[13:15] != b"\x08\x08":
             raise ValueError("its addresses are not of 8 bytes")
@@ -155,12 +163,16 @@ class Hdf5:
         version, count, size = struct.unpack("<B1xH4xI", self._at(address, 12))
         if version != 1:
             raise ValueError(f"an object has a header of version {version}")
-        blocks, found = [(address + 16, size)], []
+        blocks = [(address + 16, size)]
+        found: list[tuple[int, bytes]] = []
         seen = {address + 16}
         while blocks:
-            block = self._at(*blocks.pop(0))
-            at = 0
+            start, size = blocks.pop(0)
+            if size > _BYTES:
+                raise ValueError(f"a header has {size} bytes")
+            block, at = self._at(start, size), 0
             while at + 8 <= len(block) and len(found) < count:
+                self._count()
                 kind, length, flags = struct.unpack_from("<HHB", block, at)
                 data = block[at + 8 : at + 8 + length]
                 if len(data) != length:
@@ -193,7 +205,10 @@ class Hdf5:
         mark, size, start = struct.unpack("<4s4xQ8xQ", self._at(heap, 32))
         if mark != b"HEAP":
             raise ValueError("a group has no names")
-        names, found = self._at(start, size), []
+        if size > _BYTES:
+            raise ValueError("a group has more names than members")
+        names = self._at(start, size)
+        found: list[tuple[str, int]] = []
         for entry in self._entries(tree):
             offset, header, cache = struct.unpack("<QQI", entry)
             end = names.find(b"\0", offset)
@@ -201,11 +216,13 @@ class Hdf5:
                 raise ValueError("a name is outside its heap")
             name = names[offset:end].decode()
             if cache == 2:
-                raise ModelFormatError(f"{self.owner}: {path + name!r} is a soft link, which is not followed.")
+                raise ModelFormatError(
+                    f"{self.owner}: {path + name!r} is a soft link, which is not followed."
+                )
             found.append((name, header))
         if len(dict(found)) != len(found) or any(name in ("", ".", "..") or "/" in name for name, _ in found):
             raise ValueError("a group has a name twice, or one that is no name")
-        return found
+        return sorted(found)
 
     def _entries(self, tree: int) -> Iterator[bytes]:
         """What an index tells of each member; each of its nodes is read once."""
@@ -215,12 +232,15 @@ class Hdf5:
             head = self._at(address, 8)
             if head[:4] == b"TREE" and head[4] == 0:
                 entries = int.from_bytes(head[6:8], "little")
+                if entries > _CHILDREN:
+                    raise ValueError(f"an index of a group has {entries} children in a node")
                 # Between the keys, addresses of nodes below; those on the lowest level lead to members.
                 below = struct.unpack(f"<{2 * entries}Q", self._at(address + 24, 16 * entries))[1::2]
                 if seen & set(below) or len(set(below)) != len(below):
                     raise ValueError("an index of a group leads to a node twice")
                 seen.update(below)
                 nodes += below
+                self._check_count(len(seen))
             elif head[:4] == b"SNOD":
                 entries = int.from_bytes(head[6:8], "little")
                 count += entries
@@ -244,7 +264,7 @@ class Hdf5:
             self._check_count(len(seen))
             messages = self._messages(header)
             if any(kind == _LAYOUT for kind, _ in messages):
-                found[path + name] = self._array(path + name, header, dict(messages))
+                found[path + name] = self._array(path + name, dict(messages))
             else:
                 self._walk(header, f"{path}{name}/", depth + 1, found, seen)
 
@@ -257,12 +277,12 @@ class Hdf5:
             return None
         return struct.unpack_from(f"<{rank}Q", space, 8 if version == 1 else 4)
 
-    def _array(self, where: str, header: int, messages: dict[int, bytes]) -> _Array:
+    def _array(self, where: str, messages: dict[int, bytes]) -> _Array:
         """Where an array lies, before its size is believed."""
         layout = messages[_LAYOUT]
-        if _EXTERNAL in messages or (layout[0] >= 3 and layout[1] > _CHUNKED):
+        if _EXTERNAL in messages or layout[1] == _VIRTUAL:
             raise ModelFormatError(f"{self.owner}: the numbers of {where!r} are in another file.")
-        if layout[0] != 3 or layout[1] == _CHUNKED or _FILTERS in messages:
+        if layout[:2] != bytes((3, _CONTIGUOUS)) or _FILTERS in messages:
             raise ModelFormatError(
                 f"{self.owner}: {where!r} is compressed or cut into chunks, which Keras does not write. Load "
                 "the file in Keras and save it again."
@@ -279,21 +299,12 @@ class Hdf5:
         wanted = int(dtype[2])
         for n in shape:
             wanted *= n
-        start, size = self._place(layout, header)
+        start, size = struct.unpack_from("<2Q", layout, 2)
         if wanted != size or (size and start + size > len(self._data)):
             raise ModelFormatError(
                 f"{self.owner}: {where!r} says {list(shape)}, the file has no so many numbers."
             )
-        return _Array(start, shape, dtype.replace("<", ">") if swapped else dtype, size)
-
-    def _place(self, layout: bytes, header: int) -> tuple[int, int]:
-        """(first byte, bytes) of an array; a small one lies inside its header."""
-        if layout[1] == _CONTIGUOUS:
-            start, size = struct.unpack_from("<2Q", layout, 2)
-            return (0, 0) if start == _NOWHERE else (start, size)
-        size = int.from_bytes(layout[2:4], "little")
-        at = self._data.find(layout[: 4 + size], header)
-        return at + 4, size if len(layout) >= 4 + size and at >= 0 else -1
+        return _Array(start if size else 0, shape, dtype.replace("<", ">") if swapped else dtype, size)
 
     def _check_places(self, found: dict[str, _Array]) -> None:
         """Refuse arrays that share bytes: one byte could stand for any number of them."""

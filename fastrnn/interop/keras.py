@@ -1,4 +1,4 @@
-"""Models of Keras, in and out.  h5py reads their files; Keras itself is not needed.
+"""Models of Keras, in and out.  Files are read by this library alone; h5py is needed to write one.
 
 In: a `.keras` file, a whole model as `.h5` (Keras 2), arrays alone as `.weights.h5` beside `layers=[...]`,
 or a model in memory.  The description of the layers is JSON and is looked up in a table (`keras_layers.py`);
@@ -67,7 +67,7 @@ def from_keras(
     Raises
     ------
     ModelFormatError : the file is broken, or has layers or options that are not read; the message says which
-    ImportError : h5py is not installed
+    FileNotFoundError
     """
     get_backend(backend)  # a wrong name is no fault of the file
     model: Any = None

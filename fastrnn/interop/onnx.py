@@ -52,6 +52,15 @@ def from_onnx(
     ModelFormatError : the file is no whole ONNX model; it holds what layers in a row cannot say (the message
         names the node); a weight is used twice or not at all; its numbers are not those of the example
     FileNotFoundError
+
+    >>> import tempfile, pathlib, numpy as np, fastrnn as fr
+    >>> model = fr.Sequential([fr.Input((None, 3)), fr.LSTM(4), fr.Dense(2, activation="softmax")], seed=0)
+    >>> x = np.ones((2, 5, 3), "float32")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fr.interop.to_onnx(model, pathlib.Path(folder) / "model.onnx")
+    ...     again = fr.interop.from_onnx(pathlib.Path(folder) / "model.onnx", example=(x, model.predict(x)))
+    >>> [type(layer).__name__ for layer in again.layers], again.proof.difference
+    (['LSTM', 'Dense'], 0.0)
     """
     name = "bytes" if isinstance(source, (bytes, bytearray, memoryview)) else Path(source).name
     owner = f"from_onnx: {name}"

@@ -127,6 +127,8 @@ def _slice(run: Reading, node: Node, x: Any, *given: Any) -> Any:
         raise ValueError("starts and ends do not fit")
     axes = list(range(len(starts))) if axes is None else axes
     if steps is not None and any(step != 1 for step in steps):
+        if isinstance(x, Data) and len(axes) == 1 and (starts, steps) == ([-1], [-1]) and _is_far(ends[0]):
+            return _turned(run, x, place(axes[0], len(x.groups)))
         raise ValueError("takes other steps than 1")
     for axis, start, end in zip(axes, starts, ends, strict=True):
         k = place(axis, len(x.sizes))
@@ -138,9 +140,28 @@ def _slice(run: Reading, node: Node, x: Any, *given: Any) -> Any:
     return x
 
 
+def _is_far(end: Any) -> bool:
+    return isinstance(end, int) and abs(end) >= _FAR
+
+
+def _turned(run: Reading, x: Data, axis: int) -> Data:
+    """The outputs of a recurrence that runs backwards, in the order in which they are computed."""
+    head = run.chain.head
+    whole = x.what == "y" and x.version == run.chain.version and x.lanes == run.chain.lanes
+    time = len(x.groups[axis]) == 1 and x.groups[axis][0].role == "time"
+    backwards = isinstance(head, Recurrence) and head.directions == ("reverse",)
+    if not whole or not time or not backwards or run.chain.lengths:
+        raise ValueError(
+            "turns time round; that is read behind a recurrence that runs backwards, without lengths"
+        )
+    assert isinstance(head, Recurrence)
+    head.turned = True
+    return run.chain.changed(run.chain.enter(x))
+
+
 def _range(start: Any, end: Any, size: Any) -> range | None:
     """What a slice takes of an axis; None where that is all."""
-    far = isinstance(end, int) and end >= _FAR
+    far = _is_far(end) and end > 0
     if start == 0 and (end == size or far):
         return None
     if not isinstance(start, int) or not (isinstance(end, int) or end == size):

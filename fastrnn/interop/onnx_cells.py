@@ -49,6 +49,7 @@ class Recurrence:
     arrays : for each direction, its parameters
     sequences, states : what is asked of it; set while the rest of the graph is read
     merge : how both directions are put together
+    turned : whether the outputs of a way back are wanted in the order in which they are computed
     """
 
     node: Node
@@ -58,6 +59,7 @@ class Recurrence:
     sequences: bool = False
     states: bool = False
     merge: str = "concat"
+    turned: bool = False
 
     def part(self) -> tuple[Layer, dict[str, np.ndarray]]:
         """The layer, and its arrays."""
@@ -65,15 +67,15 @@ class Recurrence:
         whole = {"return_sequences": self.sequences, "return_state": self.states}
         whole["learn_state"] = any("h0" in arrays for arrays in self.arrays)
         backwards = self.directions == ("reverse",)
-        if backwards and not self.sequences:
-            whole["go_backwards"] = True
+        in_order = self.sequences and not self.turned
+        whole["go_backwards"] = backwards and not in_order
         layers = [cls(**options, **whole) for options in self.options]
         if len(layers) == 2:
             back = None if self.options[0] == self.options[1] else layers[1]
             both = Bidirectional(layers[0], self.merge, back)
             sides = zip(("forward", "backward"), self.arrays, strict=True)
             return both, {f"{side}.{name}": a for side, arrays in sides for name, a in arrays.items()}
-        if backwards and self.sequences:
+        if backwards and in_order:
             return Reversed(layers[0]), {f"layer.{name}": array for name, array in self.arrays[0].items()}
         return layers[0], self.arrays[0]
 
@@ -168,7 +170,9 @@ def _functions(node: Node, directions: int, dtype: np.dtype[Any]) -> list[list[A
         for left, usual_number in zip(numbers.values(), FUNCTIONS[name].numbers, strict=False):
             number = next(left, None)
             if number is None and name in _NO_DEFAULTS:
-                raise ValueError(f"activations has {given!r}, which needs activation_alpha and activation_beta")
+                raise ValueError(
+                    f"activations has {given!r}, which needs activation_alpha and activation_beta"
+                )
             own.append(_number(usual_number if number is None else number, dtype))
         functions.append([name, *own] if count else name)
     for name, left in numbers.items():

@@ -57,6 +57,7 @@ class Chain:
         self.given: set[str] = set()  # inputs of the graph that are states
         self.sizes, self.taken = sizes, set[str]()
         self.dtype: Any = None
+        self.gate: Data | None = None  # what the sigmoid that was put on last reads
 
     # -- weights ---------------------------------------------------------------------------------------
 
@@ -154,6 +155,7 @@ class Chain:
 
     def activate(self, x: Any, activation: Any) -> Data:
         """An activation: of the Dense layer before it where it has none, else a layer."""
+        self.gate = x if activation == "sigmoid" else None
         x = self.vectors(x) if activation == "softmax" else self.enter(x)
         head = self.head
         if isinstance(head, Draft) and head.cls is Dense and "activation" not in head.options:

@@ -115,9 +115,14 @@ def _arithmetic(run: Reading, node: Node, a: Any, b: Any) -> Any:
 
 
 def _both(run: Reading, node: Node, a: Data, b: Data) -> Data:
-    """Both directions added or multiplied."""
+    """Both directions added or multiplied; or data times their own sigmoid."""
     chain = run.chain
     head = chain.head
+    before, after = (a, b) if a.version < b.version else (b, a)
+    if node.op == "Mul" and before == chain.gate and after.version == before.version + 1 == chain.version:
+        assert isinstance(head, Draft)
+        head.options["activation"] = "silu"
+        return chain.changed(after)
     modes = {"Add": "sum", "Mul": "mul"}
     lanes = sorted((*a.lanes, *b.lanes))
     same = (a.what, a.groups, a.version) == (b.what, b.groups, b.version)

@@ -8,7 +8,7 @@ from ._recurrence cimport Call
 
 cdef inline Py_ssize_t work_of(const Call* c) noexcept:
     """Multiply-adds of a forward pass."""
-    return c.N * c.ih.gates * c.units * (c.inputs + c.units)
+    return c.N * c.units * (c.ih.gates * (c.inputs + c.width) + c.form.projects * c.width)
 
 
 cdef inline bint is_array(object a, int kind, int rank) noexcept:
@@ -19,6 +19,7 @@ cdef inline bint is_array(object a, int kind, int rank) noexcept:
 
 cdef Panels panels_of(int cell, object params)
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept
+cdef void lend(Call* c, Panels p) noexcept
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept
 cdef void measure(Call* c) noexcept
 cdef void run_forward(Call* c, int threads) noexcept

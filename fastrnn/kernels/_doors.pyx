@@ -11,7 +11,23 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport FEW_MULTIPLY_ADDS, GRU, LSTM, RNN_RELU, RNN_TANH, SHARES, Relay
+from ._engine cimport (
+    FEW_MULTIPLY_ADDS,
+    GRU,
+    GRU_BEFORE,
+    LSTM,
+    LSTM_COUPLED,
+    LSTM_PEEPHOLE,
+    LSTM_PEEPHOLE_COUPLED,
+    LSTM_PROJECTED,
+    RNN_RELU,
+    RNN_TANH,
+    SHARES,
+    Form,
+    Relay,
+    form_of,
+    halves_of,
+)
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport PAD, Call, forward_pass
@@ -20,20 +36,24 @@ cnp.import_array()
 
 cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
-    STEP_MULTIPLY_ADDS = 60000   # of one step: below, waiting for each other costs more than it brings
+    HALF_MULTIPLY_ADDS = 60000  # of a step, or of a half: below, waiting for each other costs more than it brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
     SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
 
-NAMES = {LSTM: ("W_ih", "W_hh", "b"), GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
-         RNN_TANH: ("W_ih", "W_hh", "b"), RNN_RELU: ("W_ih", "W_hh", "b")}
+NAMES = {
+    **dict.fromkeys((RNN_TANH, RNN_RELU, LSTM, LSTM_COUPLED, GRU_BEFORE), ("W_ih", "W_hh", "b")),
+    **dict.fromkeys((LSTM_PEEPHOLE, LSTM_PEEPHOLE_COUPLED), ("W_ih", "W_hh", "b", "p")),
+    LSTM_PROJECTED: ("W_ih", "W_hh", "b", "W_hr"),
+    GRU: ("W_ih", "W_hh", "b_ih", "b_hh"),
+}
 
 
 cdef Panels panels_of(int cell, object params):
     """The panels that `params` keeps (fastrnn.Weights), or new ones."""
     keeps = type(params) is not dict and getattr(params, "keeps_panels", False)
     found = params.panels if keeps else None
-    if found is None:
+    if found is None or (<Panels>found).cell != cell:
         found = Panels(cell, tuple([np.ascontiguousarray(params[name]) for name in NAMES[cell]]))
         if keeps:
             params.panels = found
@@ -42,19 +62,19 @@ cdef Panels panels_of(int cell, object params):
 
 cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
     """The team for this call; sets shares and by_units."""
-    cdef Py_ssize_t G = c.ih.gates * c.units, enough = 2 * threads, T = c.T
+    cdef Py_ssize_t weights = (c.ih.gates + c.form.projects) * c.units * c.width, enough = 2 * threads, T = c.T
+    cdef Py_ssize_t least = HALF_MULTIPLY_ADDS * halves_of(c.form)  # of a step
     c.by_units, c.shares, threads = T, 1, min(threads, <int>SHARES)
     if threads == 1 or T == 0 or work_of(c) < FEW_MULTIPLY_ADDS:
         return 1
-    if G * c.units * c.word > CACHE:
+    if weights * c.word > CACHE:
         enough = 6 * threads  # so few rows that the weights' way into the cache is what takes time
     if panels >= threads:
         if c.steps == NULL:
-            if c.B < enough and c.B * G * c.units >= STEP_MULTIPLY_ADDS:
+            if c.B < enough and c.B * weights >= least:
                 c.by_units = 0
         else:
-            while c.by_units and c.steps[c.by_units - 1] < enough and \
-                    c.steps[c.by_units - 1] * G * c.units >= STEP_MULTIPLY_ADDS:
+            while c.by_units and c.steps[c.by_units - 1] < enough and c.steps[c.by_units - 1] * weights >= least:
                 c.by_units -= 1
     if c.B > 1 or c.by_units < T:
         c.shares = threads
@@ -63,13 +83,20 @@ cdef int plan(Call* c, Py_ssize_t panels, int threads) noexcept:
 
 cdef void describe(Call* c, Panels p, Py_ssize_t T, Py_ssize_t B, Py_ssize_t N) noexcept:
     memset(c, 0, sizeof(Call))
-    c.engine, c.cell, c.word = p.engine, p.cell, p.word
-    c.T, c.B, c.N, c.inputs, c.units = T, B, N, p.inputs, p.units
+    c.engine, c.cell, c.form, c.word = p.engine, p.cell, p.form, p.word
+    c.T, c.B, c.N, c.inputs, c.units, c.width = T, B, N, p.inputs, p.units, p.width
     c.shares, c.by_units = 1, T
-    c.hh, c.ih, c.chain = p.hh, p.ih, p.chain
+    c.hh, c.second, c.ih, c.chain, c.through = p.hh, p.second, p.ih, p.chain, p.through
     c.at_x.along_b = c.at_y.along_b = c.at_dy.along_b = 1
-    c.y_row = p.units
-    c.kept_row = p.units if p.gates == 1 else 4 * p.units
+    c.y_row = p.width
+    c.kept_row = p.form.kept * p.units + p.form.projects * p.width
+    c.chained = (p.form.late + p.form.projects) * p.units
+    c.through_from = (p.form.kept - p.form.late) * p.units
+
+
+cdef void lend(Call* c, Panels p) noexcept:
+    """What a forward pass reads of the panels, when they are packed."""
+    c.W_hh, c.W_second, c.W_ih, c.bias, c.extra = p.W_hh, p.W_second, p.W_ih, p.bias, p.extra
 
 
 cdef void run_forward(Call* c, int threads) noexcept:
@@ -97,7 +124,7 @@ cdef void measure(Call* c) noexcept:
     c.chunk = most
     c.scratch_size = most * (width + c.inputs) * c.word
     if c.mask != NULL:
-        c.scratch_size += c.B * (c.units * c.word + PAD)
+        c.scratch_size += c.B * (c.width * c.word + PAD)
     c.scratch_size = (c.scratch_size + 127) // 64 * 64
 
 
@@ -111,7 +138,8 @@ cdef object room_of(Py_ssize_t size, char** start):
 
 cdef bint fits(int cell, dict params, int kind):
     """Whether `params` has the cell's names, and arrays that can be read as they lie."""
-    cdef Py_ssize_t gates = 4 if cell == LSTM else 3 if cell == GRU else 1, H
+    cdef const Form* form = form_of(cell)
+    cdef Py_ssize_t H, P
     names = NAMES[cell]
     if len(params) != len(names):
         return False
@@ -119,11 +147,15 @@ cdef bint fits(int cell, dict params, int kind):
         array = params.get(name)
         if array is None or not is_array(array, kind, 2 if name[0] == "W" else 1):
             return False
-    H = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 1)
+    P = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 1)
+    H = cnp.PyArray_DIM(<cnp.ndarray>params["W_hh"], 0) // form.gates
     for name in names:
-        if cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != gates * H:
+        if name == "W_hr":
+            if not same_shape(params[name], P, H):
+                return False
+        elif cnp.PyArray_DIM(<cnp.ndarray>params[name], 0) != (form.extra if name == "p" else form.gates) * H:
             return False
-    return H > 0
+    return H > 0 and (P == H or form.projects)
 
 
 cdef inline void set_or_zero(char* out, const void* values, Py_ssize_t size) noexcept:
@@ -143,7 +175,8 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef Panels p
     cdef Call c
     cdef cnp.npy_intp shape[3]
-    cdef Py_ssize_t T, B, H, size
+    cdef Py_ssize_t T, B, H, P, size, line, met
+    cdef bint memory = form_of(cell).memory
     if not is_array(x, kind, 3):
         kind = cnp.NPY_DOUBLE
         if not is_array(x, kind, 3):
@@ -158,8 +191,8 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
         if not getattr(params, "keeps_panels", False) or params.panels is None:
             return None
         p = params.panels
-    H = p.units
-    if p.wide != (kind == cnp.NPY_DOUBLE) or p.gates != (4 if cell == LSTM else 3 if cell == GRU else 1):
+    H, P = p.units, p.width
+    if p.wide != (kind == cnp.NPY_DOUBLE) or p.cell != cell:
         return None
     if cnp.PyArray_DIM(<cnp.ndarray>x, 2) != p.inputs or T == 0 or B == 0 or p.inputs == 0:
         return None
@@ -167,18 +200,17 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     cdef const void* c0 = NULL
     if state is not None:
         h_state = state
-        if cell == LSTM:
+        if memory:
             if not isinstance(state, (tuple, list)) or len(state) != 2:
                 return None
             h_state, c_state = state
             if not is_array(c_state, kind, 2) or not same_shape(c_state, B, H):
                 return None
             c0 = data(c_state)
-        if not is_array(h_state, kind, 2) or not same_shape(h_state, B, H):
+        if not is_array(h_state, kind, 2) or not same_shape(h_state, B, P):
             return None
         h0 = data(h_state)
     describe(&c, p, T, B, T * B)
-    c.cell = cell
     c.x = data(x)
     if not time_major:
         c.at_x.along_t, c.at_x.along_b = 1, T
@@ -188,38 +220,41 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     if work_of(&c) >= FEW_MULTIPLY_ADDS:
         team = plan(&c, c.hh.panels, count(threads))
     p.forward_panels(False, team)
-    c.W_hh, c.W_ih, c.bias, c.bias_n = p.W_hh, p.W_ih, p.bias, p.bias_n
-    shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), H
+    lend(&c, p)
+    shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), P
     y = cnp.PyArray_EMPTY(3, shape, kind, 0)
-    shape[0], shape[1] = B, H
+    shape[0], shape[1] = B, P
     last = cnp.PyArray_EMPTY(2, shape, kind, 0)
+    shape[1] = H
     c.y = <char*>data(y)
-    size = B * H * c.word
-    states = cnp.PyArray_EMPTY(2, shape, kind, 0) if cell == LSTM else None
+    size, line = B * P * c.word, B * H * c.word
+    states = cnp.PyArray_EMPTY(2, shape, kind, 0) if memory else None
     measure(&c)
     cdef char* start
     cdef Py_ssize_t end = (T & 1) * size  # where the last state will be
     h = histories = gates = None
     if training:
         dtype = np.float64 if p.wide else np.float32
-        end = T * B * H * c.word
-        h = borrow((B + T * B, H), dtype)
-        histories = borrow((B + T * B, H), dtype) if cell == LSTM else None
-        gates = borrow((T * B, 4 * H), dtype) if p.gates > 1 else None
+        end = T * size
+        h = borrow((B + T * B, P), dtype)
+        histories = borrow((B + T * B, H), dtype) if memory else None
+        gates = borrow((T * B, c.kept_row), dtype) if p.form.gates > 1 else None
         owner = room_of(team * c.scratch_size, &start)
         c.training, c.scratch = True, start
         c.h, c.c, c.kept = <char*>data(h), <char*>data(histories), <char*>data(gates)
     else:
-        owner = room_of(2 * size + 64 + team * c.scratch_size, &start)
-        c.h, c.c, c.scratch = start, <char*>data(states), start + (2 * size + 63) // 64 * 64
+        met = 2 * size + (B * c.kept_row * c.word if halves_of(p.form) > 1 else 0)
+        owner = room_of(met + 64 + team * c.scratch_size, &start)
+        c.h, c.c, c.scratch = start, <char*>data(states), start + (met + 63) // 64 * 64
+        c.kept = start + 2 * size if halves_of(p.form) > 1 else NULL
     set_or_zero(c.h, h0, size)
-    if cell == LSTM:
-        set_or_zero(c.c, c0, size)
+    if memory:
+        set_or_zero(c.c, c0, line)
     run_forward(&c, team)
     memcpy(data(last), c.h + end, size)
-    if training and cell == LSTM:
-        memcpy(data(states), c.c + end, size)
+    if training and memory:
+        memcpy(data(states), c.c + T * line, line)
     if type(owner) is not bytes:
         give_back(owner)
-    found = last if cell != LSTM else (last, states)
+    found = (last, states) if memory else last
     return y, found, (h, histories, gates, None, p, True) if training else None

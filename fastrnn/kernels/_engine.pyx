@@ -11,6 +11,7 @@ from cython.parallel cimport prange
 
 cdef extern from "simd/engine.h" nogil:
     const Engine* fastrnn_level(const char* name, int is_double)
+    const Form* fastrnn_forms
     int fastrnn_take(Relay* relay, int share, int item)
     void fastrnn_done(Relay* relay)
     void fastrnn_await(Relay* relay, int done)
@@ -52,6 +53,10 @@ _tables[1] = fastrnn_level(LEVEL.encode(), 1)
 
 cdef const Engine* engine(bint wide) noexcept nogil:
     return _tables[wide]
+
+
+cdef const Form* form_of(int cell) noexcept nogil:
+    return &fastrnn_forms[cell]
 
 
 cdef bint take(Relay* relay, int share, int item) noexcept nogil:

@@ -11,11 +11,22 @@ cdef struct Matrix:
     # The gradient of gate g's units lies in columns column[g] .. of dgates.
     Py_ssize_t inputs, units, gates
     Py_ssize_t column[4]
-    const void* x           # [N, inputs]; NULL with ids
+    const void* x           # [N, inputs], rows `row` numbers apart; NULL with ids
+    Py_ssize_t row
     const int64_t* ids      # one-hot rows
     void* dW
     void* db                # NULL: not wanted
     bint adds               # add to what dW holds (db is always set)
+
+
+cdef struct Sums:
+    # The gradient of blocks of weights that multiply a state: out[k] [units] = the sum over rows of dgates' columns
+    # column[k] .. times the row of `by` [., units] that index[k] names (NULL: the rows themselves).
+    Py_ssize_t blocks, units
+    Py_ssize_t column[3]
+    const void* by[3]
+    const int64_t* index[3]
+    void* out
 
 
 cdef struct Gradients:
@@ -23,7 +34,8 @@ cdef struct Gradients:
     Py_ssize_t word, N, ld  # ld: numbers from row to row of dgates
     const void* dgates
     int matrices
-    Matrix matrix[2]
+    Matrix matrix[3]
+    Sums sums
     # dx [N, dx.units] = dgates[:, dx_column:] W in panels `dx`; NULL: not wanted
     Shape dx
     Py_ssize_t dx_column

@@ -20,7 +20,7 @@ cdef enum:
 cdef void prepare(Gradients* g) noexcept nogil:
     cdef Py_ssize_t widest = 0, highest = 0, i
     cdef Py_ssize_t W = g.engine.lanes
-    g.tasks = pieces(g.N, ROWS) if g.out != NULL else 0
+    g.tasks = g.sums.blocks + (pieces(g.N, ROWS) if g.out != NULL else 0)
     for i in range(g.matrices):
         g.tasks += g.matrix[i].gates * pieces(g.matrix[i].units, piece_of(g.matrix[i].units))
         highest = max(highest, piece_of(g.matrix[i].units))
@@ -70,7 +70,7 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
             group = min(<Py_ssize_t>GROUP, q.vectors - p * GROUP)
             for v in range(group):
                 g.engine.pack(depth, min(W, I - (p * GROUP + v) * W),
-                              <const char*>m.x + (n * I + (p * GROUP + v) * W) * g.word, I, 1, group,
+                              <const char*>m.x + (n * m.row + (p * GROUP + v) * W) * g.word, m.row, 1, group,
                               panels + (p * GROUP * W * depth + v * W) * g.word)
         q.k, q.a = depth, dgates + n * g.ld * g.word
         if I >= WIDE:
@@ -81,6 +81,12 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
         q.start = q.out if n or m.adds else NULL
         g.engine.product(&q)
         n += depth
+
+
+cdef void products(const Gradients* g, Py_ssize_t k) noexcept nogil:
+    """Block k of `sums`."""
+    g.engine.sum_products(g.N, g.sums.units, <const char*>g.dgates + g.sums.column[k] * g.word, g.ld, g.sums.by[k],
+                          g.sums.units, g.sums.index[k], <char*>g.sums.out + k * g.sums.units * g.word)
 
 
 cdef void inputs(const Gradients* g, Py_ssize_t piece) noexcept nogil:
@@ -103,7 +109,10 @@ cdef void run(const Gradients* g, Py_ssize_t task, int me) noexcept nogil:
             weights(g, &g.matrix[i], task // size, task % size, g.scratch + me * g.scratch_size)
             return
         task -= g.matrix[i].gates * size
-    inputs(g, task)
+    if task < g.sums.blocks:
+        products(g, task)
+    else:
+        inputs(g, task - g.sums.blocks)
 
 
 cdef void collect(Gradients* g, int threads) noexcept nogil:

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from ._engine cimport Engine
+from ._engine cimport Engine, Form
 
 
 cdef struct Shape:
@@ -25,21 +25,25 @@ cdef void pack_all(const Engine* e, const Shape* s, const void* source, Py_ssize
 cdef class Panels:
     """The weights of one recurrence, packed; what backward needs is packed when it asks."""
 
-    cdef int cell
+    cdef const Form* form
     cdef bint wide
-    cdef Py_ssize_t word, units, inputs, gates
+    cdef int cell
+    cdef Py_ssize_t word, units, width, inputs
     cdef const Engine* engine
-    cdef Shape hh, ih, chain, dx
+    cdef Shape hh, second, ih, chain, through, dx
     cdef list arrays            # that hold the memory of large panels
-    cdef void* small[8]         # memory of small ones, to be freed
+    cdef void* small[9]         # memory of small ones, to be freed
     cdef int smalls
-    cdef void* W_hh             # forward
+    cdef void* W_hh             # forward; of two halves, the first
+    cdef void* W_second         # of the second half
     cdef void* W_ih             # forward; NULL where one-hot input reads the weights themselves
     cdef void* bias             # [vectors * lanes]
-    cdef void* bias_n           # GRU: b_hh of n
+    cdef void* extra            # what else a step reads: the GRU's b_hh of n, the LSTM's peepholes
     cdef void* W_chain          # backward: dgates -> dh
+    cdef void* W_through        # backward, second half: dgates -> the gradient of what it read
     cdef void* W_dx             # backward: dgates -> dx
     cdef object given           # the parameters
     cdef void* memory(self, Py_ssize_t count)
+    cdef object second_matrix(self)
     cdef void forward_panels(self, bint ids, int threads)
     cdef void backward_panels(self, bint need_dx, int threads)

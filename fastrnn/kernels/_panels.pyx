@@ -3,7 +3,6 @@
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._engine cimport GRU, LSTM, Engine, Product, engine
+from ._engine cimport GRU, Engine, Product, engine, form_of, halves_of
 
 cnp.import_array()
 
@@ -58,21 +57,24 @@ cdef void pack_all(const Engine* e, const Shape* s, const void* source, Py_ssize
 
 cdef class Panels:
     def __init__(self, int cell, tuple given):
-        """given: (W_ih [G, I], W_hh [G, H], b [G]) or, for the GRU, (W_ih, W_hh, b_ih, b_hh); C order."""
+        """given: (W_ih [G, I], W_hh [G, H], b [G]) and what a cell has besides: (b_ih, b_hh), (b, p) or (b, W_hr); C order."""
         W_ih, W_hh = given[:2]
-        self.cell, self.given, self.arrays, self.smalls = cell, given, [], 0
+        self.cell, self.form, self.given, self.arrays, self.smalls = cell, form_of(cell), given, [], 0
         self.wide = W_hh.dtype == np.float64
         self.word = W_hh.dtype.itemsize
         self.engine = engine(self.wide)
-        self.units, self.inputs = W_hh.shape[1], W_ih.shape[1]
-        self.gates = 4 if cell == LSTM else 3 if cell == GRU else 1
-        cdef bint interleaved = self.gates > 1
-        cdef Py_ssize_t H = self.units, G = self.gates * H
-        self.hh = shape_of(self.engine, H, H, self.gates, interleaved)
-        self.ih = shape_of(self.engine, self.inputs, H, self.gates, interleaved)
-        self.chain = shape_of(self.engine, G, H, 1, False)
-        self.dx = shape_of(self.engine, G, self.inputs, 1, False)
-        self.W_hh = self.W_ih = self.bias = self.bias_n = self.W_chain = self.W_dx = NULL
+        self.units, self.width, self.inputs = W_hh.shape[0] // self.form.gates, W_hh.shape[1], W_ih.shape[1]
+        cdef Py_ssize_t gates = self.form.gates, early = gates - self.form.late, H = self.units
+        cdef bint interleaved = gates > 1
+        self.hh = shape_of(self.engine, self.width, H, early, interleaved)
+        self.ih = shape_of(self.engine, self.inputs, H, gates, interleaved)
+        self.chain = shape_of(self.engine, early * H, self.width, 1, False)
+        self.dx = shape_of(self.engine, gates * H, self.inputs, 1, False)
+        if halves_of(self.form) > 1:
+            self.second = shape_of(self.engine, H, self.width, 1, True)
+            self.through = shape_of(self.engine, self.width, H, 1, False)
+        self.W_hh = self.W_second = self.W_ih = self.bias = self.extra = NULL
+        self.W_chain = self.W_through = self.W_dx = NULL
 
     def __del__(self):
         give_back(*(self.arrays or ()))  # nobody can be using them any more
@@ -85,7 +87,7 @@ cdef class Panels:
     cdef void* memory(self, Py_ssize_t count):
         """`count` numbers, the first of which starts a cache line."""
         cdef char* found
-        if count * self.word < SMALL and self.smalls < 8:
+        if count * self.word < SMALL and self.smalls < 9:
             found = <char*>malloc(count * self.word + 64)
             if found != NULL:
                 self.small[self.smalls] = found
@@ -98,10 +100,15 @@ cdef class Panels:
     # Several Python threads may get here at once: each pointer is set when what it points to is whole, and the one that
     # is asked for last of all.  At worst something is packed twice.
 
+    cdef object second_matrix(self):
+        """[., H], what the second half of a step multiplies with: the block of the last gate, or W_hr."""
+        return self.given[3] if self.form.projects else self.given[1][(self.form.gates - 1) * self.units :]
+
     cdef void forward_panels(self, bint ids, int threads):
         """ids: the input is one-hot, and W_ih is read as it is."""
-        cdef Py_ssize_t H = self.units, W = self.engine.lanes
-        cdef Shape bias = shape_of(self.engine, 1, H, self.gates, self.gates > 1)
+        cdef Py_ssize_t H = self.units
+        cdef Shape bias = shape_of(self.engine, 1, H, self.form.gates, self.form.gates > 1)
+        cdef Shape extra
         cdef void* out
         if self.W_hh == NULL:
             b = self.given[2]
@@ -109,15 +116,24 @@ cdef class Panels:
                 b_hh = self.given[3]
                 b = b.copy()
                 b[: 2 * H] += b_hh[: 2 * H]
-                out = self.memory(self.hh.panels * W)
-                memset(out, 0, self.hh.panels * W * self.word)
-                memcpy(out, <char*>cnp.PyArray_DATA(<cnp.ndarray>b_hh) + 2 * H * self.word, H * self.word)
-                self.bias_n = out
+            if self.form.extra:
+                extra = shape_of(self.engine, 1, H, self.form.extra, True)
+                own = self.given[3][2 * H :] if self.cell == GRU else self.given[3]
+                out = self.memory(extra.size)
+                pack_all(self.engine, &extra, cnp.PyArray_DATA(<cnp.ndarray>own), 1, 1, self.word, 1, out)
+                self.extra = out
+            if halves_of(self.form) > 1:
+                second = self.second_matrix()
+                out = self.memory(self.second.size)
+                pack_all(self.engine, &self.second, cnp.PyArray_DATA(<cnp.ndarray>second), 1, H, self.word, threads,
+                         out)
+                self.W_second = out
             out = self.memory(bias.size)
             pack_all(self.engine, &bias, cnp.PyArray_DATA(<cnp.ndarray>b), 1, 1, self.word, 1, out)
             self.bias = out
             out = self.memory(self.hh.size)
-            pack_all(self.engine, &self.hh, cnp.PyArray_DATA(<cnp.ndarray>self.given[1]), 1, H, self.word, threads, out)
+            pack_all(self.engine, &self.hh, cnp.PyArray_DATA(<cnp.ndarray>self.given[1]), 1, self.width, self.word, threads,
+                     out)
             self.W_hh = out
         if self.W_ih == NULL and not ids:
             out = self.memory(self.ih.size)
@@ -132,8 +148,15 @@ cdef class Panels:
             W_hh = self.given[1]
             if self.cell == GRU:  # its gradients are kept in the order n r z
                 W_hh = np.concatenate([W_hh[2 * H :], W_hh[: 2 * H]])
+            if halves_of(self.form) > 1:
+                second = self.second_matrix()
+                out = self.memory(self.through.size)
+                pack_all(self.engine, &self.through, cnp.PyArray_DATA(<cnp.ndarray>second), H, 1, self.word, threads,
+                         out)
+                self.W_through = out
             out = self.memory(self.chain.size)
-            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), H, 1, self.word, threads, out)
+            pack_all(self.engine, &self.chain, cnp.PyArray_DATA(<cnp.ndarray>W_hh), self.width, 1, self.word, threads,
+                     out)
             self.W_chain = out
         if need_dx and self.W_dx == NULL:
             out = self.memory(self.dx.size)

@@ -15,8 +15,8 @@ from ._memory import borrow, give_back
 
 cimport numpy as cnp
 
-from ._doors cimport describe, measure, panels_of, plan, run_forward, work_of
-from ._engine cimport FEW_MULTIPLY_ADDS, GRU, LSTM, Relay
+from ._doors cimport describe, lend, measure, panels_of, plan, run_forward, work_of
+from ._engine cimport FEW_MULTIPLY_ADDS, GRU, Form, Relay, halves_of
 from ._gradients cimport Gradients, collect, prepare
 from ._memory cimport data
 from ._panels cimport Panels
@@ -39,24 +39,24 @@ cdef class Forward:
     """A forward pass.
 
     x_at, y_at : int64 [N], where the row of a step stands among the rows of x and of y; None: where it is
-    out : array [., width] that gets y in columns `column` .. column + H - 1, or None for an array of its own
+    out : array [., width] that gets y in columns from `column` on, or None for an array of its own
     """
 
     cdef Call c
     cdef Panels p
     cdef object params, x, h, states, kept, mask, y, work, held
-    cdef int cell, team
+    cdef int team
     cdef bint training
 
     def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, x_at=None, y_at=None, out=None,
                  Py_ssize_t column=0):
         layout = x.layout
         self.p = panels_of(cell, params)
-        self.cell, self.params, self.x, self.training = cell, params, x, training
-        cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, H = self.p.units
+        self.params, self.x, self.training = params, x, training
+        cdef Py_ssize_t B = layout.B, N = layout.N, T = layout.T, P = self.p.width
         cdef Call* c = &self.c
         describe(c, self.p, T, B, N)
-        c.cell = cell
+        cdef const Form* form = c.form
         rows, ids = split(x, True), split(x, False)
         steps, offsets = layout.steps, layout.offsets
         self.mask = None if h_mask is None else np.ascontiguousarray(h_mask)
@@ -67,27 +67,29 @@ cdef class Forward:
         c.at_x.index, c.at_y.index = <const int64_t*>data(x_at), <const int64_t*>data(y_at)
         self.team = plan(c, c.hh.panels, threads)
         self.p.forward_panels(ids is not None and self.p.inputs > 4 * N, self.team)
-        c.W_hh, c.W_ih, c.bias, c.bias_n = self.p.W_hh, self.p.W_ih, self.p.bias, self.p.bias_n
+        lend(c, self.p)
         dtype = params["W_hh"].dtype
         if training:
-            self.h = np.empty((B + N, H), dtype)
+            self.h = np.empty((B + N, P), dtype)
             self.h[:B] = s0[0]
             self.y = self.h[B:]
-            if cell == LSTM:
-                self.states = borrow((B + N, H), dtype)
+            if form.memory:
+                self.states = borrow((B + N, self.p.units), dtype)
                 self.states[:B] = s0[1]
-            if self.p.gates > 1:
-                self.kept = borrow((N, 4 * H), dtype)
+            if form.gates > 1:
+                self.kept = borrow((N, c.kept_row), dtype)
             c.training = True
         else:
-            self.h = borrow((2, B, H), dtype)
+            self.h = borrow((2, B, P), dtype)
             self.h[0] = s0[0]
-            if cell == LSTM:
+            if form.memory:
                 self.states = np.array(s0[1], dtype, order="C")
+            if halves_of(form) > 1:
+                self.kept = borrow((B, c.kept_row), dtype)
         if out is not None:
             self.y, c.y_row = out, out.shape[1]
         elif not training:
-            self.y = np.empty((N, H), dtype)
+            self.y = np.empty((N, P), dtype)
         if out is not None or not training:
             c.y = <char*>data(self.y) + column * c.word
         c.h, c.c, c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
@@ -101,11 +103,11 @@ cdef class Forward:
         give_back(self.work)
         if self.training:
             final = layout.final
-            sT = (self.h[final],) if self.cell != LSTM else (self.h[final], self.states[final])
+            sT = (self.h[final],) if self.states is None else (self.h[final], self.states[final])
             return self.y, sT, (self.x, (self.h, self.states, self.kept, self.mask, self.p, False))
         last = self.h[layout.lengths & 1, np.arange(layout.B)]
-        give_back(self.h)
-        return self.y, (last,) if self.cell != LSTM else (last, self.states), None
+        give_back(self.h, self.kept)
+        return self.y, (last,) if self.states is None else (last, self.states), None
 
 
 cdef class Backward:
@@ -126,11 +128,12 @@ cdef class Backward:
         x, (h, states, kept, mask, panels, ours) = cache
         self.p, self.params, self.layout, self.h, self.states, self.ours = panels, params, x.layout, h, states, ours
         layout = x.layout
-        cdef Py_ssize_t B = layout.B, N = layout.N, H = self.p.units, I = self.p.inputs, G = self.p.gates * H
+        cdef const Form* form = self.p.form
+        cdef Py_ssize_t B = layout.B, N = layout.N, H = self.p.units, P = self.p.width, I = self.p.inputs
+        cdef Py_ssize_t G = form.gates * H
         cdef Call* c = &self.c
         cdef Gradients* g = &self.g
         describe(c, self.p, layout.T, B, N)
-        c.cell = cell
         dtype = h.dtype
         steps, offsets = layout.steps, layout.offsets
         c.steps, c.offsets = <const int64_t*>data(steps), <const int64_t*>data(offsets)
@@ -142,37 +145,39 @@ cdef class Backward:
             rows, ids = (None if a is None else a[x_at] for a in (rows, ids))
         self.held = dy, rows, ids, steps, offsets, mask, dy_at
         self.ds = [
-            np.zeros((B, H), dtype) if d is None else np.array(d, dtype, order="C")
-            for d in dsT or (None,) * (2 if cell == LSTM else 1)
+            np.zeros((B, n), dtype) if d is None else np.array(d, dtype, order="C")
+            for d, n in zip(dsT or (None,) * (1 + form.memory), (P, H))
         ]
-        self.kept = borrow((N, H), dtype) if kept is None else kept
+        self.kept = borrow((N, c.kept_row), dtype) if kept is None else kept
         c.mask, c.dy = data(mask), data(dy)
         c.h, c.c, c.kept = <char*>data(h), <char*>data(states), <char*>data(self.kept)
-        c.dy_row = H if dy is None else dy.strides[0] // dy.itemsize
-        c.dh, c.dc = <char*>data(self.ds[0]), <char*>data(self.ds[1] if cell == LSTM else None)
+        c.dy_row = P if dy is None else dy.strides[0] // dy.itemsize
+        c.dh, c.dc = <char*>data(self.ds[0]), <char*>data(self.ds[1] if form.memory else None)
         self.team = plan(c, c.chain.panels, threads)
         wanted = rows is not None and x.gradient
         self.p.backward_panels(wanted, self.team)
-        c.W_chain = self.p.W_chain
-        c.scratch_size = (B * H * c.word if mask is not None else 0) // 64 * 64 + 64
+        c.W_chain, c.W_through, c.extra = self.p.W_chain, self.p.W_through, self.p.extra
+        c.scratch_size = (B * max(H, P) * c.word if mask is not None or halves_of(form) > 1 else 0) // 64 * 64 + 64
         # What the recurrent product of each row read: the history, but for the rows that moved.
         self.moved = N != B * layout.T or mask is not None
         self.read = h[:N]
         if self.moved:
-            self.read = borrow((N, H), dtype)
+            self.read = borrow((N, P), dtype)
             np.take(h, layout.before, axis=0, out=self.read, mode="clip")  # "raise" would copy `out` first
             if mask is not None:
                 self.read *= mask[layout.sequence]
         self.dx = np.empty((N, I), dtype) if wanted else None
         self.grads = {name: np.empty(params[name].shape, dtype) for name in NAMES[cell]}
         g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
+        g.sums.blocks = 0
         g.dx, g.W_dx, g.out, g.dx_column = self.p.dx, self.p.W_dx, data(self.dx), 0
         cdef Py_ssize_t i, gate
         for i in range(2):  # gates that lie side by side are one
             g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
             g.matrix[i].column[0], g.matrix[i].adds = 0, False
         g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
-        g.matrix[1].inputs, g.matrix[1].x = H, data(self.read)
+        g.matrix[1].inputs, g.matrix[1].x = P, data(self.read)
+        g.matrix[0].row, g.matrix[1].row = I, P
         g.matrix[0].dW, g.matrix[1].dW = data(self.grads["W_ih"]), data(self.grads["W_hh"])
         if cell == GRU:  # kept: dq_n dr dz dp_n
             g.dx_column = g.matrix[0].column[0] = H
@@ -182,6 +187,22 @@ cdef class Backward:
             g.matrix[0].db, g.matrix[1].db = data(self.grads["b_ih"]), data(self.grads["b_hh"])
         else:
             g.matrix[0].db = data(self.grads["b"])
+        if halves_of(form) > 1:  # kept: what the second half read, dgates and, where it projects, the gradient of h
+            g.matrices, g.dx_column, g.matrix[0].column[0], g.matrix[1].column[0] = 3, c.chained, c.chained, c.chained
+            g.matrix[2], g.matrix[2].units, g.matrix[2].inputs = g.matrix[1], P, H
+            g.matrix[2].x, g.matrix[2].row, g.matrix[2].column[0] = c.kept, c.kept_row, c.through_from
+            g.matrix[1].units = c.chain.k
+            g.matrix[2].dW = <char*>g.matrix[1].dW + c.chain.k * H * c.word
+            if form.projects:
+                g.matrix[2].dW = data(self.grads["W_hr"])
+        if "p" in self.grads:  # i and f look at the c before, o at the c after
+            g.sums.blocks, g.sums.units, g.sums.out = form.extra, H, data(self.grads["p"])
+            before = layout.before if N != B * layout.T else None
+            self.held = self.held, before
+            for i in range(form.extra):
+                g.sums.by[i], g.sums.index[i], g.sums.column[i] = c.c, <const int64_t*>data(before), i * H
+            g.sums.by[i], g.sums.index[i] = c.c + B * H * c.word, NULL
+            g.sums.column[i] = (form.gates - 1) * H
         prepare(g)
         self.collectors = 1 if N * G * (I + H) < FEW_MULTIPLY_ADDS else threads
         self.work = borrow((max(self.team * c.scratch_size, self.collectors * g.scratch_size),), np.uint8)

@@ -12,41 +12,21 @@ Forward, per chunk of steps: *project* (x W_ih' + b into scratch that is still i
 from libc.string cimport memcpy
 
 from ._engine cimport (
-    GRU,
-    LSTM,
     Back,
     Product,
     Step,
     await_done,
     finish,
     flush_denormals,
+    halves_of,
     restore_mode,
     take,
 )
-
-cdef inline Py_ssize_t running(const Call* c, Py_ssize_t t) noexcept nogil:
-    return c.steps[t] if c.steps != NULL else c.B
-
-
-cdef inline Py_ssize_t offset(const Call* c, Py_ssize_t t) noexcept nogil:
-    return c.offsets[t] if c.offsets != NULL else t * c.B
-
-
-cdef inline Py_ssize_t place(const Call* c, const Places* at, Py_ssize_t t, Py_ssize_t j) noexcept nogil:
-    """The row of sequence j at step t."""
-    if at.index != NULL:
-        return at.index[offset(c, t) + j]
-    return (t * at.along_t if at.along_t else offset(c, t)) + j * at.along_b
-
+from ._projection cimport project
 
 cdef inline Py_ssize_t history(const Call* c, Py_ssize_t t, Py_ssize_t j) noexcept nogil:
     """The row of the state after step t in a history; t = -1 is the initial state."""
     return j if t < 0 else c.B + offset(c, t) + j
-
-
-cdef struct Share:
-    Py_ssize_t first_row, stride, first, last  # rows first_row, first_row + stride, ...; panels
-    char* scratch
 
 
 cdef inline Share share_of(const Call* c, Py_ssize_t panels, bint by_units, int k) noexcept nogil:
@@ -62,92 +42,13 @@ cdef inline Share share_of(const Call* c, Py_ssize_t panels, bint by_units, int 
     return s
 
 
-cdef inline Py_ssize_t rows_of(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
-    cdef Py_ssize_t n = running(c, t) - s.first_row
-    return (n + s.stride - 1) // s.stride if n > 0 else 0
-
-
-cdef void project_ids(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t n, char* pre) noexcept nogil:
-    """One step of one-hot rows: a column of W_ih each, and the bias."""
-    cdef Py_ssize_t W = c.engine.lanes, width, r, p, v, u, g, unit, id
-    cdef Py_ssize_t G = c.ih.units
-    cdef float* f
-    cdef double* d
-    cdef Py_ssize_t group
-    width = (s.last - s.first) * c.ih.group * W
-    for r in range(n):
-        id = c.ids[place(c, &c.at_x, t, s.first_row + r * s.stride)]
-        for p in range(s.first, s.last):
-            group = min(c.ih.group, c.ih.vectors - p * c.ih.group)
-            for v in range(group):
-                g = v * c.units if c.ih.interleaved else 0
-                unit = p * W if c.ih.interleaved else (p * c.ih.group + v) * W
-                f = <float*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
-                d = <double*>pre + r * width + ((p - s.first) * c.ih.group + v) * W
-                for u in range(W):
-                    if c.W_ih != NULL:  # a row of its panels is such a column, gate beside gate
-                        if c.word == 4:
-                            f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u] + \
-                                (<const float*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
-                        else:
-                            d[u] = (<const double*>c.bias)[(p * c.ih.group + v) * W + u] + \
-                                (<const double*>c.W_ih)[(p * c.ih.group * c.inputs + id * group + v) * W + u]
-                    elif c.word == 4:
-                        f[u] = (<const float*>c.bias)[(p * c.ih.group + v) * W + u]
-                        if unit + u < G:
-                            f[u] += (<const float*>c.W_given)[(g + unit + u) * c.inputs + id]
-                    else:
-                        d[u] = (<const double*>c.bias)[(p * c.ih.group + v) * W + u]
-                        if unit + u < G:
-                            d[u] += (<const double*>c.W_given)[(g + unit + u) * c.inputs + id]
-
-
-cdef void project(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end, char* pre, char* x_rows) noexcept nogil:
-    """pre [rows, own panels] = x W_ih' + b for the share's rows of steps t .. end - 1."""
-    cdef Py_ssize_t W = c.engine.lanes, width = (s.last - s.first) * c.ih.group * W
-    cdef Py_ssize_t m = 0, n, r, line = c.inputs * c.word
-    cdef Product q
-    cdef Py_ssize_t first = t
-    if c.ids != NULL:
-        while t < end:
-            n = rows_of(c, s, t)
-            project_ids(c, s, t, n, pre + m * width * c.word)
-            m += n
-            t += 1
-        return
-    q.step, q.row = 1, c.inputs
-    if c.at_x.index == NULL and (end == t + 1 or (c.B == 1 and c.at_x.along_t)):  # rows at equal distances
-        m = rows_of(c, s, t) * (end - t)
-        q.a = <const char*>c.x + place(c, &c.at_x, t, s.first_row) * line
-        q.row = c.inputs * (c.at_x.along_b * s.stride if end == t + 1 else c.at_x.along_t)
-    elif c.at_x.index == NULL and s.stride == 1 and c.at_x.along_t == 0 and c.at_x.along_b == 1:
-        while t < end:
-            m += running(c, t)
-            t += 1
-        q.a = <const char*>c.x + offset(c, first) * line
-    else:
-        while t < end:
-            for r in range(rows_of(c, s, t)):
-                memcpy(x_rows + m * line,
-                       <const char*>c.x + place(c, &c.at_x, t, s.first_row + r * s.stride) * line, line)
-                m += 1
-            t += 1
-        q.a = x_rows
-    q.m, q.k, q.n = m, c.inputs, c.ih.vectors * W
-    q.group, q.vectors, q.first, q.last = c.ih.group, c.ih.vectors, s.first, s.last
-    q.b, q.start, q.start_row = c.W_ih, c.bias, 0
-    q.out, q.out_row = pre - s.first * c.ih.group * W * c.word, width
-    q.activation = 0
-    c.engine.product(&q)
-
-
 cdef void mask_rows(const Call* c, const Share* s, Py_ssize_t n, const char* h, Py_ssize_t h_row, char* out,
                     Py_ssize_t out_row) noexcept nogil:
     """out = h times the mask of each row's sequence."""
     cdef Py_ssize_t r, j, q
     for r in range(n):
-        q = (s.first_row + r * s.stride) * c.units
-        for j in range(c.units):
+        q = (s.first_row + r * s.stride) * c.width
+        for j in range(c.width):
             if c.word == 4:
                 (<float*>out)[r * out_row + j] = (<const float*>h)[r * h_row + j] * (<const float*>c.mask)[q + j]
             else:
@@ -165,7 +66,7 @@ cdef inline char* read_rows(const Call* c, const Share* s) noexcept nogil:
 
 
 cdef void project_chunk(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t end) noexcept nogil:
-    project(c, s, t, end, s.scratch, read_rows(c, s) + (c.B * (c.units * c.word + PAD) if c.mask != NULL else 0))
+    project(c, s, t, end, s.scratch, read_rows(c, s) + (c.B * (c.width * c.word + PAD) if c.mask != NULL else 0))
 
 
 cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t last) noexcept nogil:
@@ -178,29 +79,36 @@ cdef Py_ssize_t chunk_end(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_
     return t
 
 
-cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r) noexcept nogil:
-    """Step t of a share, projected from row r of its scratch on."""
-    cdef Py_ssize_t H = c.units, width = width_of(c, s), line = H * c.word, before, now
+cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r, int half) noexcept nogil:
+    """A half of step t of a share, projected from row r of its scratch on."""
+    cdef Py_ssize_t H = c.units, P = c.width, width = width_of(c, s), line = P * c.word, before, now
     cdef char* read
     cdef Step q
-    q.rows, q.units, q.first, q.last, q.backwards = rows_of(c, s, t), H, s.first, s.last, t & 1
-    q.W, q.bias, q.pre, q.pre_row = c.W_hh, c.bias_n, s.scratch + r * width * c.word, width
-    q.read_row = q.before_row = q.c_row = q.h_row = s.stride * H
+    q.rows, q.units, q.width, q.depth = rows_of(c, s, t), H, P, P
+    q.first, q.last, q.backwards = s.first, s.last, t & 1
+    q.half, q.extra = half, c.extra
+    q.W, q.pre, q.pre_row = c.W_hh, s.scratch + r * width * c.word, width
+    q.read_row = q.h_row = s.stride * P
+    q.before_row = q.c_row = s.stride * H
     if c.training:
         before, now = history(c, t - 1, s.first_row), history(c, t, s.first_row)
     else:
         before, now = (t & 1) * c.B + s.first_row, (1 - (t & 1)) * c.B + s.first_row
     q.read = q.before = c.h + before * line
     q.h, q.c, q.kept, q.kept_row = c.h + now * line, NULL, NULL, s.stride * c.kept_row
-    if c.mask != NULL:
+    if half > 0:
+        q.W, q.depth = c.W_second, H
+    elif c.mask != NULL:
         read = read_rows(c, s)
-        q.read, q.read_row = read, H + PAD // c.word
-        mask_rows(c, s, q.rows, c.h + before * line, s.stride * H, read, q.read_row)
-    if c.cell == LSTM:
-        q.before = c.c + (before if c.training else s.first_row) * line
-        q.c = c.c + (now if c.training else s.first_row) * line
+        q.read, q.read_row = read, P + PAD // c.word
+        mask_rows(c, s, q.rows, c.h + before * line, s.stride * P, read, q.read_row)
+    if c.form.memory:
+        q.before = c.c + (before if c.training else s.first_row) * H * c.word
+        q.c = c.c + (now if c.training else s.first_row) * H * c.word
     if c.kept != NULL:
-        q.kept = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
+        q.kept = c.kept + ((offset(c, t) if c.training else 0) + s.first_row) * c.kept_row * c.word
+    if half > 0:
+        q.read, q.read_row = q.kept, q.kept_row
     q.y, q.y_row, q.y_index, q.y_step = NULL, c.y_row, NULL, s.stride
     if c.y != NULL and c.at_y.index != NULL:
         q.y, q.y_index = c.y, c.at_y.index + offset(c, t) + s.first_row
@@ -213,12 +121,17 @@ cdef void forward_step(const Call* c, const Share* s, Py_ssize_t t, Py_ssize_t r
 cdef void forward_rows(const Call* c, const Share* s, Py_ssize_t last) noexcept nogil:
     """Steps 0 .. last - 1 of a share of rows."""
     cdef Py_ssize_t t = 0, end, r
+    cdef Share second
     while t < last and rows_of(c, s, t) > 0:
         end = chunk_end(c, s, t, last)
         project_chunk(c, s, t, end)
         r = 0
         while t < end:
-            forward_step(c, s, t, r)
+            forward_step(c, s, t, r, 0)
+            if halves_of(c.form) > 1:
+                second = s[0]
+                second.last = c.second.panels
+                forward_step(c, &second, t, r, 1)
             r += rows_of(c, s, t)
             t += 1
 
@@ -227,7 +140,7 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
     """Steps t .. T - 1 in shares of units; `item` is the number of the relay's next item."""
     cdef Py_ssize_t end, r
     cdef Share s
-    cdef int i, k
+    cdef int i, k, half
     while t < c.T:
         s = share_of(c, c.hh.panels, True, me)
         end, r = chunk_end(c, &s, t, c.T), 0
@@ -240,14 +153,15 @@ cdef void forward_units(Call* c, int me, Py_ssize_t t, int item) noexcept nogil:
         item += 1
         await_done(c.relay, item * c.shares)
         while t < end:
-            for i in range(c.shares):
-                k = (me + i) % c.shares
-                if take(c.relay, k, item):
-                    s = share_of(c, c.hh.panels, True, k)
-                    forward_step(c, &s, t, r)
-                    finish(c.relay)
-            item += 1
-            await_done(c.relay, item * c.shares)
+            for half in range(halves_of(c.form)):
+                for i in range(c.shares):
+                    k = (me + i) % c.shares
+                    if take(c.relay, k, item):
+                        s = share_of(c, c.second.panels if half else c.hh.panels, True, k)
+                        forward_step(c, &s, t, r, half)
+                        finish(c.relay)
+                item += 1
+                await_done(c.relay, item * c.shares)
             r += running(c, t)
             t += 1
 
@@ -276,35 +190,40 @@ cdef void unmask_rows(
     const Call* c, const Share* s, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, const char* product
 ) noexcept nogil:
     """dh = [what is there already, in the GRU] + mask * product, units first .. last - 1."""
-    cdef Py_ssize_t r, j, q, H = c.units
-    cdef bint adds = c.cell == GRU
+    cdef Py_ssize_t r, j, q, P = c.width
+    cdef bint adds = c.form.carries
     cdef float f
     cdef double d
     for r in range(n):
-        q = (s.first_row + r * s.stride) * H
+        q = (s.first_row + r * s.stride) * P
         for j in range(first, last):
             if c.word == 4:
-                f = (<const float*>c.mask)[q + j] * (<const float*>product)[r * H + j]
+                f = (<const float*>c.mask)[q + j] * (<const float*>product)[r * P + j]
                 (<float*>c.dh)[q + j] = f + (<float*>c.dh)[q + j] if adds else f
             else:
-                d = (<const double*>c.mask)[q + j] * (<const double*>product)[r * H + j]
+                d = (<const double*>c.mask)[q + j] * (<const double*>product)[r * P + j]
                 (<double*>c.dh)[q + j] = d + (<double*>c.dh)[q + j] if adds else d
 
 
-cdef inline Py_ssize_t unit_of(const Call* c, Py_ssize_t panel) noexcept nogil:
-    """The first unit of a panel of the chain."""
-    return min(c.units, panel * c.chain.group * c.engine.lanes)
+cdef inline Py_ssize_t unit_of(const Call* c, const Shape* panels, Py_ssize_t panel) noexcept nogil:
+    """The first column of a panel."""
+    return min(panels.units, panel * panels.group * c.engine.lanes)
 
 
-cdef void back(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+cdef void back(const Call* c, const Share* s, Py_ssize_t t, int half) noexcept nogil:
     """The element-wise part of step t of a share: kept gates become their gradients."""
-    cdef Py_ssize_t H = c.units, line = H * c.word, row = offset(c, t) + s.first_row
+    cdef Py_ssize_t H = c.units, P = c.width, line = H * c.word, row = offset(c, t) + s.first_row
+    cdef const Shape* panels = &c.through if half else &c.chain
     cdef Back b
-    b.rows, b.units, b.first, b.last = rows_of(c, s, t), H, unit_of(c, s.first), unit_of(c, s.last)
+    b.rows, b.units, b.width = rows_of(c, s, t), H, P
+    b.first, b.last = unit_of(c, panels, s.first), unit_of(c, panels, s.last)
     if b.rows == 0:
         return
-    b.dh_row = b.before_row = b.after_row = s.stride * H
-    b.dh = c.dh + s.first_row * line
+    b.half, b.extra, b.product, b.product_row = half, c.extra, s.scratch, H
+    b.mask = <const char*>c.mask + s.first_row * P * c.word if c.mask != NULL else NULL
+    b.dh_row, b.dc_row = s.stride * P, s.stride * H
+    b.before_row = b.after_row = s.stride * H
+    b.dh = c.dh + s.first_row * P * c.word
     b.dc = c.dc + s.first_row * line if c.dc != NULL else NULL
     b.kept, b.kept_row = c.kept + row * c.kept_row * c.word, s.stride * c.kept_row
     b.dy, b.dy_row, b.dy_step, b.dy_index = NULL, c.dy_row, s.stride, NULL
@@ -313,29 +232,44 @@ cdef void back(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     elif c.dy != NULL:
         b.dy = <const char*>c.dy + place(c, &c.at_dy, t, s.first_row) * c.dy_row * c.word
         b.dy_step = s.stride * c.at_dy.along_b
-    b.before = (c.c if c.cell == LSTM else c.h) + history(c, t - 1, s.first_row) * line
-    b.after = (c.c if c.cell == LSTM else c.h) + history(c, t, s.first_row) * line
+    b.before = (c.c if c.form.memory else c.h) + history(c, t - 1, s.first_row) * line
+    b.after = (c.c if c.form.memory else c.h) + history(c, t, s.first_row) * line
     c.engine.back[c.cell](&b)
+
+
+cdef Product product_of(
+    const Call* c, const Share* s, Py_ssize_t t, const Shape* panels, const void* b, Py_ssize_t column
+) noexcept nogil:
+    """What is kept of step t of a share, from a column on, times the matrix in `panels`; into the share's scratch."""
+    cdef Product q
+    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), panels.k, panels.units, panels.group, panels.vectors
+    q.first, q.last, q.b, q.activation = s.first, s.last, b, 0
+    q.a = c.kept + ((offset(c, t) + s.first_row) * c.kept_row + column) * c.word
+    q.row, q.step, q.start, q.start_row = s.stride * c.kept_row, 1, NULL, 0
+    q.out, q.out_row = s.scratch, q.n
+    return q
+
+
+cdef void through(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
+    """Of a step in two halves: back through the product of the second, and the gates of the first."""
+    cdef Product q = product_of(c, s, t, &c.through, c.W_through, c.through_from)
+    if q.m > 0:
+        c.engine.product(&q)
+        back(c, s, t, 1)
 
 
 cdef void chain(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     """dh of a share before step t: dgates W_hh."""
-    cdef Py_ssize_t H = c.units
-    cdef Product q
-    q.m, q.k, q.n, q.group, q.vectors = rows_of(c, s, t), c.chain.k, H, c.chain.group, c.chain.vectors
+    cdef Product q = product_of(c, s, t, &c.chain, c.W_chain, c.chained)
     if q.m == 0:
         return
-    q.first, q.last, q.b, q.activation = s.first, s.last, c.W_chain, 0
-    q.a = c.kept + (offset(c, t) + s.first_row) * c.kept_row * c.word
-    q.row, q.step, q.start_row = s.stride * c.kept_row, 1, s.stride * H
     if c.mask == NULL:
-        q.out, q.out_row = c.dh + s.first_row * H * c.word, s.stride * H
-        q.start = q.out if c.cell == GRU else NULL
+        q.out, q.out_row = c.dh + s.first_row * c.width * c.word, s.stride * c.width
+        q.start, q.start_row = q.out if c.form.carries else NULL, q.out_row
         c.engine.product(&q)
     else:
-        q.out, q.out_row, q.start = s.scratch, H, NULL
         c.engine.product(&q)
-        unmask_rows(c, s, q.m, unit_of(c, s.first), unit_of(c, s.last), s.scratch)
+        unmask_rows(c, s, q.m, unit_of(c, &c.chain, s.first), unit_of(c, &c.chain, s.last), s.scratch)
 
 
 cdef int backward_units(Call* c, int me) noexcept nogil:
@@ -351,20 +285,34 @@ cdef int backward_units(Call* c, int me) noexcept nogil:
                 if t < c.T - 1:
                     chain(c, &s, t + 1)
                 if t >= c.by_units:
-                    back(c, &s, t)
+                    back(c, &s, t, 0)
                 finish(c.relay)
         item += 1
         await_done(c.relay, item * c.shares)
         if t < c.by_units:
             return item
+        if halves_of(c.form) > 1:
+            for i in range(c.shares):
+                k = (me + i) % c.shares
+                if take(c.relay, k, item):
+                    s = share_of(c, c.through.panels, True, k)
+                    through(c, &s, t)
+                    finish(c.relay)
+            item += 1
+            await_done(c.relay, item * c.shares)
         t -= 1
 
 
 cdef void backward_rows(const Call* c, const Share* s, Py_ssize_t t) noexcept nogil:
     """Steps t - 1 down to 0 of a share of rows."""
+    cdef Share second
     while t > 0:
         t -= 1
-        back(c, s, t)
+        back(c, s, t, 0)
+        if halves_of(c.form) > 1:
+            second = s[0]
+            second.last = c.through.panels
+            through(c, &second, t)
         chain(c, s, t)
 
 

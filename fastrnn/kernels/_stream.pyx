@@ -7,8 +7,8 @@ import numpy as np
 
 cimport numpy as cnp
 
-from ._doors cimport describe, is_array, measure, panels_of, plan, run_forward
-from ._engine cimport LSTM
+from ._doors cimport describe, is_array, lend, measure, panels_of, plan, run_forward
+from ._engine cimport Form, form_of, halves_of
 from ._memory cimport data
 from ._panels cimport Panels
 from ._recurrence cimport Call
@@ -27,7 +27,7 @@ cdef class Steps:
 
     cdef Call c
     cdef Panels panels
-    cdef object params, h, states, scratch
+    cdef object params, h, states, kept, scratch
     cdef bint ids
     cdef int cell, kind, team, threads
     cdef Py_ssize_t B, line
@@ -35,24 +35,26 @@ cdef class Steps:
     def __init__(self, int cell, params, Py_ssize_t batch, bint ids, int threads):
         self.cell, self.params, self.B, self.ids, self.threads = cell, params, batch, ids, threads
         dtype = params["W_hh"].dtype
-        H = params["W_hh"].shape[1]
+        cdef const Form* form = form_of(cell)
+        cdef Py_ssize_t H = params["W_hh"].shape[0] // form.gates, P = params["W_hh"].shape[1]
         self.kind = cnp.NPY_DOUBLE if dtype == np.float64 else cnp.NPY_FLOAT
-        self.line = batch * H * dtype.itemsize
-        self.h = np.zeros((2, batch, H), dtype)
-        self.states = np.zeros((batch, H), dtype) if cell == LSTM else None
+        self.line = batch * P * dtype.itemsize
+        self.h = np.zeros((2, batch, P), dtype)
+        self.states = np.zeros((batch, H), dtype) if form.memory else None
+        self.kept = None
         self.bind()
 
     cdef void bind(self):
         """Read the weights as they are now."""
         self.panels = panels_of(self.cell, self.params)
         describe(&self.c, self.panels, 1, self.B, self.B)
-        self.c.cell = self.cell
+        if self.kept is None and halves_of(self.c.form) > 1:
+            self.kept = np.zeros((self.B, self.c.kept_row), self.h.dtype)
         self.team = plan(&self.c, self.c.hh.panels, self.threads)
         self.panels.forward_panels(self.ids, self.team)
-        self.c.W_hh, self.c.W_ih = self.panels.W_hh, self.panels.W_ih
-        self.c.bias, self.c.bias_n = self.panels.bias, self.panels.bias_n
+        lend(&self.c, self.panels)
         self.c.W_given = data(self.panels.given[0])
-        self.c.h, self.c.c = <char*>data(self.h), <char*>data(self.states)
+        self.c.h, self.c.c, self.c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
         measure(&self.c)
         self.scratch = np.zeros(self.team * self.c.scratch_size + 64, np.uint8)
         self.c.scratch = <char*>((<uintptr_t>data(self.scratch) + 63) // 64 * 64)
@@ -76,7 +78,7 @@ cdef class Steps:
                     cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.c.inputs:
                 return None
             self.c.x = data(x)
-        shape[0], shape[1] = self.B, self.c.units
+        shape[0], shape[1] = self.B, self.c.width
         y = cnp.PyArray_EMPTY(2, shape, self.kind, 0)
         self.c.y = <char*>data(y)
         run_forward(&self.c, self.team)
@@ -92,10 +94,10 @@ cdef class Steps:
     def state(self):
         """Copies of the states, each [B, H]."""
         h = self.h[0].copy()
-        return (h, self.states.copy()) if self.cell == LSTM else (h,)
+        return (h,) if self.states is None else (h, self.states.copy())
 
     def reset(self, state=None):
         """Start from `state`, or from zeros."""
         self.h[0] = 0 if state is None else state[0]
-        if self.cell == LSTM:
+        if self.states is not None:
             self.states[...] = 0 if state is None else state[1]

@@ -194,7 +194,8 @@ cdef void run(
     cdef void* panels = data(forward)
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, sizeof(real), most, size.ld, a, 1
     g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = H, V, 1, 0
-    g.matrix[0].ids, g.matrix[0].db, g.matrix[0].dW = NULL, NULL, data(dW_array)
+    g.matrix[0].ids, g.matrix[0].db, g.matrix[0].dW, g.matrix[0].row = NULL, NULL, data(dW_array), H
+    g.sums.blocks = 0
     g.dx, g.dx_column, g.out, g.scratch = shape_of(e, V, H, 1, False), 0, NULL, NULL
     prepare(&g)
     work = backward = None

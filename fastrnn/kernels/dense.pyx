@@ -135,8 +135,8 @@ def backward(params, x, activation, y, dy, *, int threads):
     dW, db = np.empty_like(W), np.empty(U, W.dtype)
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, word, N, U, data(da), 1
     g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = I, U, 1, 0
-    g.matrix[0].adds = False
-    g.matrix[0].x, g.matrix[0].ids = data(rows), <const int64_t*>data(ids)
+    g.matrix[0].adds, g.sums.blocks = False, 0
+    g.matrix[0].x, g.matrix[0].row, g.matrix[0].ids = data(rows), I, <const int64_t*>data(ids)
     g.matrix[0].dW, g.matrix[0].db = data(dW), data(db)
     g.dx, g.dx_column, g.out = shape_of(e, U, I, 1, False), 0, data(dx)
     if dx is not None:

@@ -195,8 +195,12 @@ class Bidirectional(Layer):
 
     def config(self) -> dict[str, Any]:
         inner, back = ({"class": type(one).__name__, "config": one.config()} for one in self._pair)
-        back = None if self.copied else back
-        return {**super().config(), "layer": inner, "merge_mode": self.merge_mode, "backward_layer": back}
+        return {
+            **super().config(),
+            "layer": inner,
+            "merge_mode": self.merge_mode,
+            "backward_layer": None if self.copied else back,
+        }
 
     def __str__(self) -> str:
         return f"Bidirectional({self.forward_layer})"

@@ -1,4 +1,4 @@
-/* What exists once: which level runs, how threads share work, how denormals are flushed. */
+/* What exists once: the forms of cells, which level runs, how threads share work, how denormals are flushed. */
 #include "engine.h"
 
 #include <atomic>
@@ -57,6 +57,19 @@ void yield()
 enum { SPINS = 2000 };
 
 } // namespace
+
+const fastrnn_form fastrnn_forms[FASTRNN_CELLS] = {
+    /* gates, memory, extra, kept, carries, late, projects */
+    {1, 0, 0, 1, 0, 0, 0}, /* RNN_TANH */
+    {1, 0, 0, 1, 0, 0, 0}, /* RNN_RELU */
+    {4, 1, 0, 4, 0, 0, 0}, /* LSTM */
+    {4, 1, 3, 4, 0, 0, 0}, /* LSTM_PEEPHOLE */
+    {3, 1, 0, 3, 0, 0, 0}, /* LSTM_COUPLED */
+    {3, 1, 2, 3, 0, 0, 0}, /* LSTM_PEEPHOLE_COUPLED */
+    {4, 1, 0, 5, 0, 0, 1}, /* LSTM_PROJECTED */
+    {3, 0, 1, 4, 1, 0, 0}, /* GRU */
+    {3, 0, 0, 4, 1, 1, 0}, /* GRU_BEFORE */
+};
 
 const fastrnn_engine *fastrnn_level(const char *name, int is_double)
 {

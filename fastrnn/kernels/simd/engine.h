@@ -37,14 +37,17 @@ typedef struct {
 /* One step of a recurrence for some of its rows and panels; see the cells' own files. */
 typedef struct {
     ptrdiff_t rows, units;
+    ptrdiff_t width;               /* of h: the units, or fewer where they are projected */
+    ptrdiff_t depth;               /* of `read`: the width, and in a second half the units */
     ptrdiff_t first, last;         /* panels; pre starts with panel `first` */
+    int half;                      /* 0, or 1 of a step in two halves, each with panels W of its own */
     int backwards;                 /* walk the panels from the last: what was used last is still in cache */
     const void *read;              /* the state that the product reads */
     ptrdiff_t read_row;
     const void *W;                 /* W_hh in panels */
     const void *pre;               /* W_ih x + b, [rows][panel][group][lanes] */
     ptrdiff_t pre_row;
-    const void *bias;              /* the GRU's b_hh of n, padded to whole vectors */
+    const void *extra;             /* [panel][block][lanes]: the GRU's b_hh of n, the LSTM's peepholes */
     const void *before;            /* the state that is carried: c of the LSTM, h of the GRU */
     ptrdiff_t before_row;
     void *c;                       /* the LSTM's c after the step */
@@ -54,28 +57,57 @@ typedef struct {
     void *y;                       /* a second copy of h at row y_index[r * y_step]; NULL: none */
     ptrdiff_t y_row, y_step;
     const int64_t *y_index;        /* NULL: row r * y_step */
-    void *kept;                    /* the activated gates for backward; NULL in inference */
+    void *kept;                    /* activated gates, for backward and between halves; NULL where nobody needs them */
     ptrdiff_t kept_row;
 } fastrnn_step;
 
 /* The element-wise part of one step backwards, for units first .. last - 1. */
 typedef struct {
-    ptrdiff_t rows, units, first, last;
+    ptrdiff_t rows, units, width, first, last;
+    int half;
+    const void *extra;             /* as in a step */
     const void *dy;                /* row dy_index[r * dy_step]; NULL: none */
     ptrdiff_t dy_row, dy_step;
     const int64_t *dy_index;
     void *dh;                      /* in: dL/dh without dy; out: what goes on without the product (GRU) */
     ptrdiff_t dh_row;
     void *dc;                      /* LSTM */
+    ptrdiff_t dc_row;
     const void *before;            /* c (LSTM) or h (GRU) before the step */
     ptrdiff_t before_row;
     const void *after;             /* c (LSTM) or h (RNN) after the step */
     ptrdiff_t after_row;
+    const void *product;           /* the gradient of what the second half of a step read */
+    ptrdiff_t product_row;
+    const void *mask;              /* of the state that products read, in rows like dh; NULL: none */
     void *kept;                    /* in: activated gates; out: their gradients */
     ptrdiff_t kept_row;
 } fastrnn_back;
 
-enum { FASTRNN_RNN_TANH, FASTRNN_RNN_RELU, FASTRNN_LSTM, FASTRNN_GRU, FASTRNN_CELLS };
+enum {
+    FASTRNN_RNN_TANH,
+    FASTRNN_RNN_RELU,
+    FASTRNN_LSTM,
+    FASTRNN_LSTM_PEEPHOLE,
+    FASTRNN_LSTM_COUPLED,
+    FASTRNN_LSTM_PEEPHOLE_COUPLED,
+    FASTRNN_LSTM_PROJECTED,
+    FASTRNN_GRU,
+    FASTRNN_GRU_BEFORE,
+    FASTRNN_CELLS
+};
+
+/* What those who do not compute have to know of a cell. */
+typedef struct {
+    int gates;                     /* blocks of H rows in W_ih and W_hh */
+    int memory;                    /* 1: there is a second state, c */
+    int extra;                     /* blocks of H numbers in a step's `extra` */
+    int kept;                      /* blocks of H numbers that a row keeps for backward */
+    int carries;                   /* 1: a part of dh goes to the step before without a product */
+    int late;                      /* 1: the last gate reads what the others made of h: a second half of the step */
+    int projects;                  /* 1: h is a product of what the units show: a second half too */
+} fastrnn_form;
+extern const fastrnn_form fastrnn_forms[FASTRNN_CELLS];
 
 typedef struct {
     const char *level;
@@ -93,6 +125,9 @@ typedef struct {
     void (*slope)(int activation, ptrdiff_t n, const void *y, const void *dy, void *da);
     /* out [n] = the sum of `rows` rows of a, in their order. */
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, void *out);
+    /* The same of a's row r times row index[r] of b; without an index, row r. */
+    void (*sum_products)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *b, ptrdiff_t b_row,
+                         const int64_t *index, void *out);
     /* Multiply-adds of vectors in registers alone, `rounds` times; returns how many operations that were. */
     double (*spin)(ptrdiff_t rounds);
 } fastrnn_engine;

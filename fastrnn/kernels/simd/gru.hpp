@@ -1,16 +1,16 @@
-/* The GRU; numbers in parentheses: fastrnn/cells/gru.py.  A panel is the gates r z n of one vector of units.
+/* The GRU, reset after the product; numbers in parentheses: fastrnn/cells/gru.py.  A panel is the gates r z n of one vector of units.
  * `pre` holds p, to which b_hh of r and z was added; the product of n starts from its own b_hh and is q_n.
  * Kept: q_n r z n, four blocks of H numbers a row; backward turns them into dq_n dr dz dp_n.
  */
 namespace {
 
 template <class T> struct Gru {
-    enum { C = 3, GROUP = 3, W = Simd<T>::W };
+    enum { C = 3, GROUP = 3, TOGETHER = 1, W = Simd<T>::W };
     typedef typename Simd<T>::vec vec;
 
     INLINE vec start(const fastrnn_step *s, ptrdiff_t row, ptrdiff_t p, int c)
     {
-        return c < 2 ? load(pre_of<T, GROUP>(s, row, p, c)) : load((const T *)s->bias + p * W);
+        return c < 2 ? load(pre_of<T, GROUP>(s, row, p, c)) : load((const T *)s->extra + p * W);
     }
     INLINE void finish(const fastrnn_step *s, ptrdiff_t row, ptrdiff_t p, const vec *a)
     {

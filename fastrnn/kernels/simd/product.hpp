@@ -211,6 +211,20 @@ template <class T> void sum_rows(ptrdiff_t rows, ptrdiff_t n, const void *array,
     }
 }
 
+template <class T>
+void sum_products(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *b, ptrdiff_t b_row,
+                  const int64_t *index, void *out)
+{
+    enum { W = Simd<T>::W };
+    for (ptrdiff_t j = 0; j < n; j += W) {
+        typename Simd<T>::vec sum = {};
+        for (ptrdiff_t r = 0; r < rows; r++)
+            sum = fma(load((const T *)a + r * row + j, n - j),
+                      load((const T *)b + (index ? (ptrdiff_t)index[r] : r) * b_row + j, n - j), sum);
+        store((T *)out + j, n - j, sum);
+    }
+}
+
 template <class T> double spin(ptrdiff_t rounds)
 {
     typedef typename Simd<T>::vec vec;

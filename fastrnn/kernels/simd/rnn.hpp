@@ -2,7 +2,7 @@
 namespace {
 
 template <class T, bool RELU, int VECTORS> struct Rnn {
-    enum { C = VECTORS, GROUP = 4, W = Simd<T>::W };
+    enum { C = VECTORS, GROUP = 4, TOGETHER = 1, W = Simd<T>::W };
     typedef typename Simd<T>::vec vec;
 
     INLINE vec start(const fastrnn_step *s, ptrdiff_t row, ptrdiff_t p, int c)

@@ -1,0 +1,3 @@
+from ._kernel import Kernel
+
+kernel: Kernel
