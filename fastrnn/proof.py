@@ -111,7 +111,7 @@ def prove(owner: str, model: Any, source: str, example: Example | None, toleranc
 
 
 def random_input(model: Any) -> Any:
-    """An x that the model takes, the same every time: two sequences of seven steps, or as many as the model fixes; or two vectors."""
+    """An x that the model takes, always the same: two vectors, or two sequences of seven or its own steps."""
     shape, rng = model.layers[0].in_shape, np.random.default_rng(0)
     steps = (7 if shape.length is None else shape.length,) if shape.sequence else ()
     if shape.ids:

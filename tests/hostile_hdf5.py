@@ -141,6 +141,17 @@ def deep_groups(file: h5py.File) -> None:
 
 
 @kind
+def long_names(file: h5py.File) -> None:
+    file["layers/dense/" + "/".join("x" * 5000 for _ in range(10)) + "/x"] = np.zeros(2, "i4")
+
+
+@kind
+def many_arrays_too_many(file: h5py.File) -> None:
+    for k in range(500):
+        file[f"layers/dense/{'x' * 90}{k}"] = np.zeros(2, "f4")
+
+
+@kind
 def many_groups(file: h5py.File) -> None:
     for k in range(5000):
         file.create_group(f"layers/g{k}")
@@ -326,6 +337,17 @@ def _texts_without_end(folder: Path) -> Path:
 
 
 KINDS["texts_without_end"] = _texts_without_end
+
+
+def _newer_form(folder: Path) -> Path:
+    path = folder / "newer_form.weights.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for name, array in dense_arrays().items():
+            file[f"layers/dense/{name}"] = array
+    return path
+
+
+KINDS["newer_form"] = _newer_form
 
 
 def _many_messages(folder: Path) -> Path:

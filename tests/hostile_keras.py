@@ -206,6 +206,26 @@ def unknown_layer(path: Path) -> Path:
 
 
 @kind
+def long_activation(path: Path) -> Path:
+    return model(path, dense(activation="x" * 500_000), arrays=[dense_arrays()])
+
+
+@kind
+def long_merge_mode(path: Path) -> Path:
+    return model(path, layer("Bidirectional", merge_mode="x" * 500_000, layer=dense()))
+
+
+@kind
+def long_name(path: Path) -> Path:
+    return model(path, layer("Dropout", rate=0.5, name="x" * 500_000))
+
+
+@kind
+def long_option(path: Path) -> Path:
+    return model(path, layer("Dropout", rate=0.5, noise_shape=[7] * 100_000))
+
+
+@kind
 def cyclic_graph(path: Path) -> Path:
     def named(name: str, source: str) -> dict[str, Any]:
         history = {"class_name": "__keras_tensor__", "config": {"keras_history": [source, 0, 0]}}

@@ -167,7 +167,9 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "field number 0": file(lambda: bytes(1000)),
     "deep sub-graphs": file(lambda: nested(3000)),
     "a million nodes": file(lambda: field(7, b"\x0a\x00" * 1_000_000)),
-    "a million integers": file(lambda: with_tensor(data_type=INT64, raw_data=None, int64_data=[1] * 1_000_000)),
+    "a million integers": file(
+        lambda: with_tensor(data_type=INT64, raw_data=None, int64_data=[1] * 1_000_000)
+    ),
     "a name of megabytes": file(lambda: whole(node("Relu", "Y", "out", "n" * 5_000_000), outputs="out")),
     "a name that is no text": file(lambda: field(2, b"\xff\xfe")),
     "a graph twice": file(lambda: whole() + whole()),
@@ -210,9 +212,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "sparse initializer": file(lambda: changed(lambda g: g.update(sparse_initializer=[b"\x0a\x00"]))),
     "names twice": file(lambda: changed(lambda g: g["initializer"].append(tensor("W", W)))),
     "a name given twice": file(lambda: whole(node("Relu", "Y", "Y"))),
-    "attributes twice": file(
-        lambda: whole(nodes=[{**GRU, "attribute": GRU["attribute"] * 2}])
-    ),
+    "attributes twice": file(lambda: whole(nodes=[{**GRU, "attribute": GRU["attribute"] * 2}])),
     "a cycle": file(lambda: whole(node("Add", "a Y", "b"), node("Relu", "b", "a"), outputs="a")),
     "itself": file(lambda: whole(node("Relu", "a", "a"), outputs="a")),
     "an input that is not there": file(lambda: whole(node("Relu", "nowhere", "out"), outputs="out")),
@@ -221,21 +221,38 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "a size squared forty times": file(lambda: squared(40)),
     "one weight for 200 layers": file(lambda: shared(200)),
     "layers without end": file(
-        lambda: whole(*(node("Relu", "Y" if not k else f"r{k}", f"r{k + 1}") for k in range(2000)), outputs="r2000")
+        lambda: whole(
+            *(node("Relu", "Y" if not k else f"r{k}", f"r{k + 1}") for k in range(2000)), outputs="r2000"
+        )
     ),
     "a vector repeated for ever": file(lambda: repeated(1 << 50, 1, 1)),
     "a constant of terabytes": file(lambda: large_constant(1 << 40, 1 << 40)),
     "a shape of terabytes": file(
-        lambda: whole(node("ConstantOfShape", "shape", "c"), node("Shape", "c", "s"), node("Reshape", "Y s", "out"),
-                      outputs="out", weights={"shape": np.array([1 << 61] * 8)})),
+        lambda: whole(
+            node("ConstantOfShape", "shape", "c"),
+            node("Shape", "c", "s"),
+            node("Reshape", "Y s", "out"),
+            outputs="out",
+            weights={"shape": np.array([1 << 61] * 8)},
+        )
+    ),
     "an axis of 2 ** 62": file(
-        lambda: whole(node("Split", "Y", " ".join(f"o{k}" for k in range(50)), axis=0), outputs="o1",
-                      inputs=[value("x", [1 << 62, 1 << 62, 3])])),
+        lambda: whole(
+            node("Split", "Y", " ".join(f"o{k}" for k in range(50)), axis=0),
+            outputs="o1",
+            inputs=[value("x", [1 << 62, 1 << 62, 3])],
+        )
+    ),
     "one-hot rows without weights": file(
-        lambda: model([node("OneHot", "x depth values", "out")],
-                      {"depth": np.array(1 << 30), "values": np.array([0, 1], "f4")},
-                      [value("x", ["N", "T"], INT64)], "out")),
+        lambda: model(
+            [node("OneHot", "x depth values", "out")],
+            {"depth": np.array(1 << 30), "values": np.array([0, 1], "f4")},
+            [value("x", ["N", "T"], INT64)],
+            "out",
+        )
+    ),
     "many axes": file(
-        lambda: whole(node("Unsqueeze", "Y axes", "out"), outputs="out", weights={"axes": np.arange(1000)})),
+        lambda: whole(node("Unsqueeze", "Y axes", "out"), outputs="out", weights={"axes": np.arange(1000)})
+    ),
     "another version": file(lambda: whole(opset=10_000)),
-}  # fmt: skip
+}

@@ -287,8 +287,14 @@ def keras_like(**changes: Any) -> bytes:
     return model(nodes, {**W, **extra, **changes}, [value("ids", ["N", "T"], INT64)], "out")
 
 
-def stack(*nodes: dict[str, Any], outputs: str, op: str = "GRU", D: int = 2, weights: Any = None, **attributes: Any
-          ) -> bytes:  # fmt: skip
+def stack(
+    *nodes: dict[str, Any],
+    outputs: str,
+    op: str = "GRU",
+    D: int = 2,
+    weights: Any = None,
+    **attributes: Any,
+) -> bytes:
     """One recurrence x -> Y Y_h (Y_c), and nodes behind it."""
     given = given_inputs(op, D, 3, 4, 5, 2, names="B")
     W = {name: given[name] for name in "WRB"}

@@ -75,6 +75,7 @@ def ready() -> None:
     importlib.import_module("safetensors.numpy")
     if importlib.util.find_spec("h5py") is not None:
         importlib.import_module("h5py")
+    fr.Sequential([fr.LSTM(2)], seed=0).build((None, None, 2))  # the first model looks for BLAS
 
 
 @pytest.mark.parametrize(("build", "read"), kinds())

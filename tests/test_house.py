@@ -22,7 +22,7 @@ CYTHON = sorted(p for p in PACKAGE.rglob("*.p*") if p.suffix in (".pyx", ".pxd")
 FREE = {"errors", "threads", "_version"}  # import nothing of fastrnn, may be imported by everyone
 MODEL = {
     "model", "training", "callbacks", "progress", "autoencoder", "streaming", "gradient_flow",
-    "serialization", "interop", "batches", "summary", "drawing", "proof", "reading", "truncated", "checkpoints",
+    "serialization", "interop", "batches", "summary", "drawing", "proof", "reading", "truncated",
     "explain", "tensors", "windows", "prediction", "footprint", "allocations",
 }  # fmt: skip
 LAYERS = {

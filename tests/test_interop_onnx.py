@@ -29,23 +29,45 @@ ATTRIBUTES: list[tuple[str, dict[str, Any], str]] = [
     ("RNN", {}, ""),
     ("RNN", {"activations": ["Relu"], "clip": 0.5}, "B initial_h"),
     ("RNN", {"direction": "reverse"}, "B sequence_lens"),
-    ("RNN", {"direction": "bidirectional", "activations": ["Tanh", "LeakyRelu"], "activation_alpha": [0.3]},
-     "B sequence_lens initial_h"),
+    (
+        "RNN",
+        {"direction": "bidirectional", "activations": ["Tanh", "LeakyRelu"], "activation_alpha": [0.3]},
+        "B sequence_lens initial_h",
+    ),
     ("LSTM", {}, "B"),
     ("LSTM", {"direction": "reverse", "clip": 0.7}, "B P initial_h initial_c sequence_lens"),
     ("LSTM", {"direction": "bidirectional"}, "B P sequence_lens initial_h initial_c"),
     ("LSTM", {"input_forget": 1}, "B"),
     ("LSTM", {"input_forget": 1, "clip": 0.4}, "P initial_h initial_c"),
-    ("LSTM", {"activations": ["HardSigmoid", "Softsign", "Relu"], "activation_alpha": [0.3],
-              "activation_beta": [0.4]}, "B"),
-    ("LSTM", {"direction": "bidirectional", "activations": ["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Elu", "Affine"],
-              "activation_alpha": [0.25, 0.5, 0.6], "activation_beta": [0.45, 0.1]}, "B P"),
+    (
+        "LSTM",
+        {
+            "activations": ["HardSigmoid", "Softsign", "Relu"],
+            "activation_alpha": [0.3],
+            "activation_beta": [0.4],
+        },
+        "B",
+    ),
+    (
+        "LSTM",
+        {
+            "direction": "bidirectional",
+            "activations": ["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Elu", "Affine"],
+            "activation_alpha": [0.25, 0.5, 0.6],
+            "activation_beta": [0.45, 0.1],
+        },
+        "B P",
+    ),
     ("GRU", {}, "B"),
     ("GRU", {"linear_before_reset": 1}, "B initial_h"),
     ("GRU", {"direction": "reverse", "clip": 0.3}, "B sequence_lens initial_h"),
     ("GRU", {"direction": "bidirectional", "linear_before_reset": 1, "clip": 0.3}, "B sequence_lens"),
-    ("GRU", {"activations": ["Sigmoid", "ScaledTanh"], "activation_alpha": [1.7], "activation_beta": [0.7]}, "B"),
-]  # fmt: skip
+    (
+        "GRU",
+        {"activations": ["Sigmoid", "ScaledTanh"], "activation_alpha": [1.7], "activation_beta": [0.7]},
+        "B",
+    ),
+]
 
 
 @pytest.mark.parametrize("layout", [0, 1])
@@ -145,11 +167,25 @@ def test_500_random_operators_agree_with_onnx_runtime() -> None:
 
 
 NODE_TESTS = [
-    "simple_rnn_defaults", "simple_rnn_with_initial_bias", "rnn_seq_length", "simple_rnn_batchwise",
-    "simple_rnn_reverse", "simple_rnn_bidirectional", "lstm_defaults", "lstm_with_initial_bias",
-    "lstm_with_peepholes", "lstm_batchwise", "lstm_reverse", "lstm_bidirectional", "gru_defaults",
-    "gru_with_initial_bias", "gru_seq_length", "gru_batchwise", "gru_reverse", "gru_bidirectional",
-]  # fmt: skip
+    "simple_rnn_defaults",
+    "simple_rnn_with_initial_bias",
+    "rnn_seq_length",
+    "simple_rnn_batchwise",
+    "simple_rnn_reverse",
+    "simple_rnn_bidirectional",
+    "lstm_defaults",
+    "lstm_with_initial_bias",
+    "lstm_with_peepholes",
+    "lstm_batchwise",
+    "lstm_reverse",
+    "lstm_bidirectional",
+    "gru_defaults",
+    "gru_with_initial_bias",
+    "gru_seq_length",
+    "gru_batchwise",
+    "gru_reverse",
+    "gru_bidirectional",
+]
 
 
 @pytest.fixture(scope="module")

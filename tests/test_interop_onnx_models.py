@@ -30,7 +30,8 @@ from onnx_files import (
 )
 
 import fastrnn as fr
-from fastrnn.interop import from_onnx
+from fastrnn.interop import from_onnx, to_onnx
+from fastrnn.interop.protobuf import decode, encode
 from fastrnn.proof import Example
 
 THOROUGH = os.environ.get("FASTRNN_THOROUGH") == "1"
@@ -41,8 +42,12 @@ def test_a_whole_model_runs_trains_saves_and_streams(tmp_path: Path) -> None:
     file.write_bytes(keras_like())
     made = from_onnx(file)
     assert [type(layer).__name__ for layer in made.layers] == [
-        "Embedding", "Bidirectional", "Dropout", "LSTM", "Dense",
-    ]  # fmt: skip
+        "Embedding",
+        "Bidirectional",
+        "Dropout",
+        "LSTM",
+        "Dense",
+    ]
     assert made.layers[-1].activation == "softmax" and made.layers[2].rate == 0.5
     ids = rng().integers(0, 11, (7, 9))
     y = made.predict(ids)
@@ -125,20 +130,52 @@ def test_directions_are_merged(nodes: Any, weights: Any, wanted: Any, what: str)
 LAST_STEPS = [
     (1, "forward", [node("Squeeze", "Y one", "s"), node("Gather", "s last", "out", axis=0)], ["GRU"]),
     (1, "reverse", [node("Squeeze", "Y one", "s"), node("Gather", "s zero", "out", axis=0)], ["GRU"]),
-    (1, "reverse", [node("Squeeze", "Y one", "s"), node("Gather", "s last", "out", axis=0)],
-     ["Reversed", "LastStep"]),
-    (2, "", [node("Transpose", "Y", "t", perm=[0, 2, 1, 3]), node("Reshape", "t shape", "s"),
-             node("Gather", "s last", "out", axis=0)], ["Bidirectional", "LastStep"]),
-    (2, "", [node("Slice", "Y from to zeros", "s"), node("Squeeze", "s", "t", ), node("Transpose", "t", "u",
-             perm=[1, 0, 2]), node("Flatten", "u", "out", axis=1)], ["Bidirectional", "LastStep"]),
-]  # fmt: skip
+    (
+        1,
+        "reverse",
+        [node("Squeeze", "Y one", "s"), node("Gather", "s last", "out", axis=0)],
+        ["Reversed", "LastStep"],
+    ),
+    (
+        2,
+        "",
+        [
+            node("Transpose", "Y", "t", perm=[0, 2, 1, 3]),
+            node("Reshape", "t shape", "s"),
+            node("Gather", "s last", "out", axis=0),
+        ],
+        ["Bidirectional", "LastStep"],
+    ),
+    (
+        2,
+        "",
+        [
+            node("Slice", "Y from to zeros", "s"),
+            node(
+                "Squeeze",
+                "s",
+                "t",
+            ),
+            node("Transpose", "t", "u", perm=[1, 0, 2]),
+            node("Flatten", "u", "out", axis=1),
+        ],
+        ["Bidirectional", "LastStep"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("D", "direction", "nodes", "layers"), LAST_STEPS)
 def test_the_last_step(D: int, direction: str, nodes: Any, layers: list[str]) -> None:
     """Where it is a final state it is taken as such; else `LastStep` takes it."""
-    weights = {"one": ONE, "zero": ZERO, "last": LAST, "shape": np.array([0, 0, -1]),
-               "from": np.array([-1]), "to": np.array([2**31 - 1]), "zeros": np.array([0])}  # fmt: skip
+    weights = {
+        "one": ONE,
+        "zero": ZERO,
+        "last": LAST,
+        "shape": np.array([0, 0, -1]),
+        "from": np.array([-1]),
+        "to": np.array([2**31 - 1]),
+        "zeros": np.array([0]),
+    }
     used = {name for one in nodes for name in one["input"]}
     weights = {name: array for name, array in weights.items() if name in used}
     extra = {"direction": direction} if direction else {}
@@ -164,10 +201,21 @@ def test_final_states_one_by_one() -> None:
 
 
 ACTIVATIONS = {
-    "Relu": {}, "Tanh": {}, "Sigmoid": {}, "Softplus": {}, "Softsign": {}, "Exp": {}, "Elu": {"alpha": 0.7},
-    "LeakyRelu": {"alpha": 0.2}, "ThresholdedRelu": {"alpha": 0.3}, "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
-    "HardSwish": {}, "Selu": {}, "Softmax": {}, "Gelu": {},
-}  # fmt: skip
+    "Relu": {},
+    "Tanh": {},
+    "Sigmoid": {},
+    "Softplus": {},
+    "Softsign": {},
+    "Exp": {},
+    "Elu": {"alpha": 0.7},
+    "LeakyRelu": {"alpha": 0.2},
+    "ThresholdedRelu": {"alpha": 0.3},
+    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
+    "HardSwish": {},
+    "Selu": {},
+    "Softmax": {},
+    "Gelu": {},
+}
 
 
 @pytest.mark.parametrize("before", ["Dense", "recurrence"])
@@ -274,6 +322,39 @@ def test_data_in_every_form(tmp_path: Path) -> None:
         (tmp_path / "model.onnx").write_bytes(encode("Model", plain))
         agree(from_onnx(tmp_path / "model.onnx").predict(x), wanted)
         agree(from_onnx(str(tmp_path / "model.onnx")).predict(x), wanted)
+
+
+def cells() -> Iterator[Any]:
+    for cell in (fr.LSTM, fr.GRU, fr.RNN):
+        for options in ({}, {"return_sequences": True}, {"return_state": True}, {"learn_state": True},
+                        {"go_backwards": True}, {"go_backwards": True, "return_sequences": True},
+                        {"return_sequences": True, "return_state": True}, {"clip": 0.5}):  # fmt: skip
+            yield [cell(4, **options)]
+        for mode in ("concat", "sum", "mul", "ave"):
+            yield [fr.Bidirectional(cell(4, return_sequences=True), mode), fr.Bidirectional(cell(3), mode)]
+        yield [fr.Reversed(cell(4, return_sequences=True)), fr.LastStep(), fr.Dense(2, "silu")]
+        yield [fr.LSTM(3), fr.RepeatVector(5), cell(4, return_sequences=True), fr.Dense(3, "softmax")]
+        yield [fr.LSTM(3), fr.RepeatVector(), cell(4, return_sequences=True)]
+    yield [fr.LSTM(4, coupled=True, peepholes=True), fr.Activation("silu"), fr.Dense(2, ["leaky_relu", 0.3])]
+    yield [fr.GRU(4, reset_after=False, activation="softsign")]
+    yield [fr.Bidirectional(fr.LSTM(4, clip=0.3), backward_layer=fr.LSTM(4, activation="relu", clip=0.3))]
+
+
+@pytest.mark.parametrize("layers", list(cells()), ids=repr)
+def test_what_to_onnx_wrote_is_read_bit_by_bit(layers: Any, tmp_path: Path) -> None:
+    made = fr.Sequential(layers, seed=1)
+    made.build((None, None, 3))
+    if getattr(layers[0], "learn_state", False):
+        with made.writing() as params:
+            for name in params:
+                params[name][...] = numbers(len(name), *params[name].shape)
+    to_onnx(made, tmp_path / "model.onnx")
+    again = from_onnx(tmp_path / "model.onnx")
+    x = numbers(5, 2, 6, 3)
+    found, wanted = (y if isinstance(y, tuple) else (y,) for y in (again.predict(x), made.predict(x)))
+    assert all((one == two).all() for one, two in zip(found, wanted, strict=True))
+    kinds = [[type(layer) for layer in one.layers] for one in (again, made)]
+    assert kinds[0] == kinds[1]
 
 
 # -- what exporters write --------------------------------------------------------------------------------

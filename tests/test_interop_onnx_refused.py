@@ -24,6 +24,7 @@ import fastrnn as fr
 from fastrnn.interop import from_onnx
 from fastrnn.interop.protobuf import FIELDS_AT_MOST, decode, encode
 
+ONE, LAST = np.array([1]), np.array(-1)
 THOROUGH = os.environ.get("FASTRNN_THOROUGH") == "1"
 
 GRU = given_inputs("GRU", 1, 3, 4, 5, 2, names="B")
@@ -40,10 +41,16 @@ def gru(*more: dict[str, Any], outputs: str = "out", weights: Any = None, **attr
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "operator": (lambda: gru(node("If", "Y_h", "out", "choice")), "If node 'choice': If is no operator"),
-    "domain": (lambda: gru({**node("Cool", "Y", "out"), "domain": "com.here"}), "is of the domain 'com.here'"),
+    "domain": (
+        lambda: gru({**node("Cool", "Y", "out"), "domain": "com.here"}),
+        "is of the domain 'com.here'",
+    ),
     "attribute": (lambda: gru(outputs="Y", colour=1), "attributes that are not known: ['colour']"),
     "attribute kind": (lambda: gru(outputs="Y", clip=1), "the attribute 'clip' is of the wrong kind"),
-    "direction": (lambda: gru(outputs="Y", direction="sideways"), "direction must be one of forward, reverse"),
+    "direction": (
+        lambda: gru(outputs="Y", direction="sideways"),
+        "direction must be one of forward, reverse",
+    ),
     "activation": (lambda: gru(outputs="Y", activations=["Sigmoid", "Cos"]), "activations has 'Cos'"),
     "activations": (lambda: gru(outputs="Y", activations=["Sigmoid"]), "activations must be 2 names"),
     "alpha": (lambda: gru(outputs="Y", activation_alpha=[0.5]), "activation_alpha has 1 numbers more"),
@@ -55,81 +62,161 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "cell state": (
         lambda: model(
             [node("LSTM", "x W R", "- - c", hidden_size=4), node("Tanh", "c", "out")],
-            {name: LSTM[name] for name in "WR"}, X, "out"),
-        "reads the cell state Y_c"),
+            {name: LSTM[name] for name in "WR"},
+            X,
+            "out",
+        ),
+        "reads the cell state Y_c",
+    ),
     "branch": (lambda: gru(node("Tanh", "Y_h", "a"), node("Relu", "Y_h", "b"), outputs="a b"), "no branches"),
-    "addition of branches": (lambda: gru(node("Tanh", "Y_h", "a"), node("Add", "a Y_h", "out")), "no branches"),
+    "addition of branches": (
+        lambda: gru(node("Tanh", "Y_h", "a"), node("Add", "a Y_h", "out")),
+        "no branches",
+    ),
     "output of an earlier layer": (
-        lambda: gru(node("Squeeze", "Y one", "s"), node("Relu", "s", "out"), outputs="out Y_h",
-                    weights={"one": ONE}), "the output 'Y_h' is not of the last layer"),
+        lambda: gru(
+            node("Squeeze", "Y one", "s"), node("Relu", "s", "out"), outputs="out Y_h", weights={"one": ONE}
+        ),
+        "the output 'Y_h' is not of the last layer",
+    ),
     "one direction": (
-        lambda: stack(node("Gather", "Y_h last", "h", axis=0), node("Tanh", "h", "out"), outputs="out",
-                      weights={"last": LAST}), "one direction of two"),
+        lambda: stack(
+            node("Gather", "Y_h last", "h", axis=0),
+            node("Tanh", "h", "out"),
+            outputs="out",
+            weights={"last": LAST},
+        ),
+        "one direction of two",
+    ),
     "shared weights": (
-        lambda: model([node("GRU", "x W R", "Y", hidden_size=4), node("Squeeze", "Y one", "s"),
-                       node("GRU", "s W2 R", "Z", hidden_size=4)],
-                      {"W": GRU["W"], "R": GRU["R"], "W2": numbers(1, 1, 12, 4), "one": ONE}, X, "Z"),
-        "R is ['R'], which another layer has"),
+        lambda: model(
+            [
+                node("GRU", "x W R", "Y", hidden_size=4),
+                node("Squeeze", "Y one", "s"),
+                node("GRU", "s W2 R", "Z", hidden_size=4),
+            ],
+            {"W": GRU["W"], "R": GRU["R"], "W2": numbers(1, 1, 12, 4), "one": ONE},
+            X,
+            "Z",
+        ),
+        "R is ['R'], which another layer has",
+    ),
     "part of a weight": (
-        lambda: gru(node("Slice", "K a b c", "k"), node("MatMul", "Y_h k", "out"),
-                    weights={"K": numbers(1, 8, 2), "a": np.array([0]), "b": np.array([4]), "c": np.array([0])}),
-        "the matrix is not made of each number of ['K'] once"),
+        lambda: gru(
+            node("Slice", "K a b c", "k"),
+            node("MatMul", "Y_h k", "out"),
+            weights={"K": numbers(1, 8, 2), "a": np.array([0]), "b": np.array([4]), "c": np.array([0])},
+        ),
+        "the matrix is not made of each number of ['K'] once",
+    ),
     "unused weight": (lambda: gru(outputs="Y", weights={"left": numbers(1, 3)}), "nothing uses ['left']"),
-    "unused node": (lambda: gru(node("Relu", "Y", "z", "idle"), outputs="Y"), "nothing uses what Relu node 'idle'"),
+    "unused node": (
+        lambda: gru(node("Relu", "Y", "z", "idle"), outputs="Y"),
+        "nothing uses what Relu node 'idle'",
+    ),
     "unused input": (
         lambda: model([node("GRU", "x W R B", "Y", hidden_size=4)], WRB, [*X, value("more", [2])], "Y"),
-        "nothing uses ['more']"),
+        "nothing uses ['more']",
+    ),
     "cycle": (
         lambda: model([node("Add", "a b", "c"), node("Relu", "c", "b")], {}, [value("a", [2, 2])], "c"),
-        "reads 'b', which nothing before it gives: the graph has a cycle"),
+        "reads 'b', which nothing before it gives: the graph has a cycle",
+    ),
     "missing input": (lambda: gru(node("Relu", "nowhere", "out")), "reads 'nowhere'"),
     "missing output": (lambda: gru(outputs="Y_c"), "the output 'Y_c' is given by nothing"),
     "name given twice": (lambda: gru(node("Relu", "Y_h", "Y")), "gives 'Y', which is given already"),
     "two dtypes": (
-        lambda: model([node("GRU", "x W R", "Y", hidden_size=4)], {"W": GRU["W"], "R": GRU["R"].astype("f8")},
-                      X, "Y"), "float64 meets float32"),
+        lambda: model(
+            [node("GRU", "x W R", "Y", hidden_size=4)], {"W": GRU["W"], "R": GRU["R"].astype("f8")}, X, "Y"
+        ),
+        "float64 meets float32",
+    ),
     "time of a feature": (
-        lambda: gru(node("Squeeze", "Y one", "s"), node("Transpose", "s", "t", perm=[1, 2, 0]),
-                    node("MatMul", "t K", "out"), weights={"one": ONE, "K": numbers(1, 5, 2)}),
-        "the last axis must be the features"),
+        lambda: gru(
+            node("Squeeze", "Y one", "s"),
+            node("Transpose", "s", "t", perm=[1, 2, 0]),
+            node("MatMul", "t K", "out"),
+            weights={"one": ONE, "K": numbers(1, 5, 2)},
+        ),
+        "the last axis must be the features",
+    ),
     "part of time": (
-        lambda: gru(node("Slice", "Y a b c", "out"), weights={"a": np.array([1]), "b": np.array([3]),
-                                                             "c": np.array([0])}), "takes 1 to 3 of a free axis"),
+        lambda: gru(
+            node("Slice", "Y a b c", "out"),
+            weights={"a": np.array([1]), "b": np.array([3]), "c": np.array([0])},
+        ),
+        "takes 1 to 3 of a free axis",
+    ),
     "reversed time": (
-        lambda: gru(node("Slice", "Y a b c d", "out"),
-                    weights={"a": np.array([-1]), "b": np.array([-99]), "c": np.array([0]), "d": np.array([-1])}),
-        "takes other steps than 1"),
+        lambda: gru(
+            node("Slice", "Y a b c d", "out"),
+            weights={"a": np.array([-1]), "b": np.array([-99]), "c": np.array([0]), "d": np.array([-1])},
+        ),
+        "takes other steps than 1",
+    ),
     "another shape": (
         lambda: gru(node("Reshape", "Y shape", "out"), weights={"shape": np.array([-1, 2])}),
-        "which divides an axis"),
+        "which divides an axis",
+    ),
     "mean": (lambda: gru(node("ReduceMean", "Y", "out", axes=[0])), "ReduceMean is no operator"),
-    "bias alone": (lambda: gru(node("Add", "Y_h b", "out"), weights={"b": numbers(1, 4)}), "what is no product"),
+    "bias alone": (
+        lambda: gru(node("Add", "Y_h b", "out"), weights={"b": numbers(1, 4)}),
+        "what is no product",
+    ),
     "log softmax": (lambda: gru(node("LogSoftmax", "Y_h", "out")), "LogSoftmax is no operator"),
-    "scale": (lambda: gru(node("Mul", "Y_h b", "out"), weights={"b": np.float32(3)}), "Mul of data and a constant"),
+    "scale": (
+        lambda: gru(node("Mul", "Y_h b", "out"), weights={"b": np.float32(3)}),
+        "Mul of data and a constant",
+    ),
     "dropout that drops": (
         lambda: gru(node("Dropout", "Y_h r t", "out"), weights={"r": np.float32(0.5), "t": np.array(True)}),
-        "it drops in inference too"),
+        "it drops in inference too",
+    ),
     "lengths for some": (
-        lambda: model([node("GRU", "x W R B n", "Y", hidden_size=4), node("Squeeze", "Y one", "s"),
-                       node("GRU", "s W2 R2", "Z", hidden_size=4)], {**TWICE, "one": ONE},
-                      [*X, value("n", ["N"], INT32)], "Z"), "all recurrences of a model read the same"),
+        lambda: model(
+            [
+                node("GRU", "x W R B n", "Y", hidden_size=4),
+                node("Squeeze", "Y one", "s"),
+                node("GRU", "s W2 R2", "Z", hidden_size=4),
+            ],
+            {**TWICE, "one": ONE},
+            [*X, value("n", ["N"], INT32)],
+            "Z",
+        ),
+        "all recurrences of a model read the same",
+    ),
     "last of padded": (
-        lambda: model([node("GRU", "x W R B n", "Y", hidden_size=4), node("Gather", "Y last", "out", axis=0)],
-                      {**WRB, "last": LAST}, [*X, value("n", ["N"], INT32)], "out"), "Y_h has the last step"),
+        lambda: model(
+            [node("GRU", "x W R B n", "Y", hidden_size=4), node("Gather", "Y last", "out", axis=0)],
+            {**WRB, "last": LAST},
+            [*X, value("n", ["N"], INT32)],
+            "out",
+        ),
+        "Y_h has the last step",
+    ),
     "constant lengths": (
-        lambda: model([node("GRU", "x W R B n", "Y", hidden_size=4)], {**WRB, "n": np.array([3, 5], "i4")}, X, "Y"),
-        "sequence_lens is a constant"),
+        lambda: model(
+            [node("GRU", "x W R B n", "Y", hidden_size=4)], {**WRB, "n": np.array([3, 5], "i4")}, X, "Y"
+        ),
+        "sequence_lens is a constant",
+    ),
     "states of a batch": (
-        lambda: model([node("GRU", "x W R B - h", "Y", hidden_size=4)], {**WRB, "h": numbers(1, 1, 2, 4)}, X, "Y"),
-        "not the same for all of a batch"),
+        lambda: model(
+            [node("GRU", "x W R B - h", "Y", hidden_size=4)], {**WRB, "h": numbers(1, 1, 2, 4)}, X, "Y"
+        ),
+        "not the same for all of a batch",
+    ),
     "no layer": (lambda: model([node("Identity", "x", "Y")], {}, X, "Y"), "is not of the last layer"),
     "NaN": (
-        lambda: model([node("GRU", "x W R B", "Y", hidden_size=4)], {**WRB, "B": WRB["B"] * np.float32("nan")}, X, "Y"),
-        "holds NaN or infinity"),
+        lambda: model(
+            [node("GRU", "x W R B", "Y", hidden_size=4)], {**WRB, "B": WRB["B"] * np.float32("nan")}, X, "Y"
+        ),
+        "holds NaN or infinity",
+    ),
     "opset": (lambda: model([], {}, X, "x", opset=99), "its operators have version 99"),
     "functions": (lambda: encode("Model", {"functions": [b""], "graph": {}}), "it holds functions"),
     "no graph": (lambda: encode("Model", {"ir_version": 8}), "it holds no graph"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", list(REFUSED))

@@ -34,8 +34,10 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
         fr.LSTM(3, return_sequences=True, dropout=0.1, recurrent_dropout=0.2, go_backwards=True),
         fr.TimeDistributed(fr.Dense(4, activation="tanh")), fr.Activation("softmax"),
         fr.Recurrent(3, "gru", kernel_initializer="ones", name="mine"), fr.RepeatVector(3),
+        fr.Reversed(fr.GRU(2, return_sequences=True)),
         fr.LSTM(2, unit_forget_bias=False, return_sequences=True, return_state=True),
     ],
+    "last step": lambda: [fr.GRU(3, return_sequences=True), fr.LastStep()],
     "words": lambda: [
         fr.Words(7, 3, alphabets=[7, 7], lengths=[1, 3], character_dim=2, units=2, unknown=0.2)
     ],

@@ -29,6 +29,7 @@ MEMBERS = 1000  # of groups, together; an LSTM of Keras has seven
 DEPTH = 16  # of groups; Keras needs six
 _PARTS = 20_000  # of headers, indices and collections of texts, together; an array has about ten
 _CHILDREN = 64  # of a node of an index; 32 are usual
+_LONGEST = 200  # characters of a name; with the names of all groups above it, it is part of messages
 _BYTES = 1 << 17  # of the names in a group, and of a block of a header, whose attributes have at most 2^16
 _NOWHERE = (1 << 64) - 1  # the address of nothing
 
@@ -215,6 +216,8 @@ class Hdf5:
             if offset >= size or end < 0:
                 raise ValueError("a name is outside its heap")
             name = names[offset:end].decode()
+            if len(name) > _LONGEST:
+                raise ValueError(f"a name in it has {len(name)} characters")
             if cache == 2:
                 raise ModelFormatError(
                     f"{self.owner}: {path + name!r} is a soft link, which is not followed."

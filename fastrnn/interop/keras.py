@@ -87,7 +87,9 @@ def from_keras(
     with faults(owner):
         total = dict(store.tensors.left)
         parts = convert(reading, description, store) if layers is None else _given(owner, layers, store)
-        store.tensors.finish()
+        if left := [name[:100] for name in store.tensors.left]:
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            raise ModelFormatError(f"{owner}: nothing uses the tensors {left[:5]}{more}.")
         dtype = _dtype(reading, total)
         shape = _shape(reading, description, parts, example)
         check_sizes([{"config": layer.config()} for layer, _ in parts], total)
@@ -221,7 +223,7 @@ def write_keras_weights(model: Sequential, path: Any, *, without_bias: Sequence[
         advice = "`pip install 'fastrnn[keras]'`"
         raise ImportError(f"write_keras_weights: h5py writes Keras files: {advice}.") from error
     content = io.BytesIO()
-    with h5py.File(content, "w") as file:
+    with h5py.File(content, "w", libver="earliest") as file:
         for group, name, arrays in _arrays("write_keras_weights", model, without_bias):
             file.create_group(f"layers/{group}/vars").attrs["name"] = name
             for place, array in arrays.items():

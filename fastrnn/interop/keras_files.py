@@ -34,7 +34,7 @@ def faults(owner: str) -> Iterator[None]:
     except (
         KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError,
     ) as error:  # fmt: skip
-        raise ModelFormatError(f"{owner}: it is not as Keras writes it: {error!r}.") from error
+        raise ModelFormatError(f"{owner}: it is not as Keras writes it: {error!r:.300}.") from error
 
 
 def from_file(

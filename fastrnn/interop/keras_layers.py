@@ -27,6 +27,7 @@ from ..layers import (
     RepeatVector,
     TimeDistributed,
 )
+from ..layers.bidirectional import MERGES
 from .assemble import Part
 from .keras_arrays import Store, dense_arrays, groups, recurrent_arrays
 
@@ -39,6 +40,7 @@ _ACTIVATIONS: dict[str, Any] = {
     "hard_swish": "hard_silu",
     "swish": "silu",
 }
+_LONGEST = 40  # characters of an activation's name; the nearest known name to it is looked for
 # Names of ours that mean nothing, or something else, in Keras.
 _NOT_THERE = frozenset(("affine", "thresholded_relu", "scaled_tanh"))
 
@@ -104,7 +106,7 @@ class Reading:
                     "its name.",
                 )
             return maker(self, given["config"])
-        if not isinstance(given, str) or given in _NOT_THERE:
+        if not isinstance(given, str) or given in _NOT_THERE or len(given) > _LONGEST:
             raise self.refuse(config, f"has {option} {str(given)[:60]!r}, which Keras does not have.")
         if given == "hard_sigmoid" and self.keras2:
             return ["hard_sigmoid", 0.2, 0.5]
@@ -190,6 +192,10 @@ def _bidirectional(reading: Reading, config: dict[str, Any], store: Store) -> li
     if config["merge_mode"] is None:
         why = 'has merge_mode=None, two outputs. Take "concat" and divide its last axis.'
         raise reading.refuse(config, why)
+    if config["merge_mode"] not in MERGES:
+        raise reading.refuse(
+            config, f"has merge_mode={str(config['merge_mode'])[:40]!r}, which is not known."
+        )
     made: list[Recurrent] = []
     arrays: dict[str, Any] = {}
     inner = config["layer"]

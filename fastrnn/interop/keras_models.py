@@ -68,7 +68,7 @@ def _layer(reading: Reading, one: dict[str, Any], store: Store) -> list[Part]:
     except ModelFormatError:
         raise
     except (ValueError, TypeError, OverflowError) as error:  # an option that our layer does not take
-        raise ModelFormatError(f"{reading.owner}: {name!r} cannot be made: {error}") from error
+        raise ModelFormatError(f"{reading.owner}: {name!r} cannot be made: {error!s:.500}") from error
 
 
 def _unknown(reading: Reading, one: dict[str, Any]) -> ModelFormatError:

@@ -42,7 +42,7 @@ def from_onnx(
     -------
     Sequential.  Whatever the graph's axes are, x is [B, T, features] (or ids [B, T]), y is [B, T, features]
     or [B, features] with both directions side by side, and batch and time are free.  Where the graph gives
-    final states (but Y_h alone), `predict` gives (y, h) or (y, h, c), for each direction.  An input
+    final states (but a single Y_h), `predict` gives (y, h) or (y, h, c), for each direction.  An input
     sequence_lens is `predict(lengths=)`, an input initial_h or initial_c is `predict(initial_state=)`;
     without it the model begins at zeros.  A constant initial state that is not zero becomes a parameter, as
     `learn_state` has it.  Past its length y of a sequence is zero, and Dropout drops in training.

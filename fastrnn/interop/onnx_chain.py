@@ -189,7 +189,7 @@ class Chain:
             raise ValueError("the graph gives one-hot rows, which are never materialised here")
         if isinstance(head, Recurrence) and asked != {"rows"}:
             head.sequences = "y" in asked
-            head.states = asked not in ({"y"}, {"h"})
+            head.states = asked not in ({"y"}, {"h"}) or (asked == {"h"} and len(outputs) > 1)
 
     def shape(self, x: Data) -> Shape:
         """The shape of the model's input, x as it came in."""

@@ -84,7 +84,7 @@ class Tensors:
             raise ValueError(f"{name} is in another file, {location!r}; give a path instead of bytes")
         path = _inside(self.folder.resolve(), location)
         if path is None:
-            raise ValueError(f"{name} is in {location!r}, which is no file in the model's folder")
+            raise ValueError(f"{name} is in {location[:80]!r}, which is no file in the model's folder")
         numbers = {key: entries.get(key) for key in ("offset", "length")}
         if not all(n is None or (n.isascii() and n.isdigit() and len(n) < 20) for n in numbers.values()):
             raise ValueError(f"{name} is at {numbers} of {location!r}")
