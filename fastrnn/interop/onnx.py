@@ -13,6 +13,8 @@ from .assemble import assemble
 from .onnx_graph import open_graph
 from .onnx_lowering import lower
 
+_MESSAGE_AT_MOST = 600  # characters: names are the file's
+
 
 def from_onnx(
     source: Any,
@@ -69,7 +71,9 @@ def from_onnx(
     except ModelFormatError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
-        raise ModelFormatError(f"{owner}: {error}.") from error
+        said = str(error)
+        said = said if len(said) <= _MESSAGE_AT_MOST else f"{said[:_MESSAGE_AT_MOST]}..."
+        raise ModelFormatError(f"{owner}: {said}.") from error
     return assemble(
         owner,
         "onnx",
