@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,11 @@ class Activation(Layer):
     def backward(self, cache: Any, dy: Any) -> Any:
         activation, y = cache
         return FUNCTIONS[activation][1](self.backend.xp, y, dy)
+
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """The output."""
+        assert self.in_shape is not None
+        return rows * math.prod(self.in_shape.features) * self.dtype.itemsize
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "activation": self.activation}

@@ -100,9 +100,17 @@ class Dense(Layer):
         dy = dy.reshape(-1, self.units)
         if inside != activation:
             dy = FUNCTIONS[activation][1](self.backend.xp, y, dy)
-        dx, grads = self.backend.run(FORMULA, "backward", self.params, flat, inside, y, dy)
+        dx, grads = self.backend.run(
+            FORMULA, "backward", self.params, flat, inside, y, dy, into=self.grads
+        )
         self.add_grads(grads)
         return None if dx is None else dx.reshape(shape)
+
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """The output."""
+        assert self.in_shape is not None
+        size = rows * int(np.prod(self.in_shape.features[:-1], dtype=np.int64)) * self.units
+        return size * self.dtype.itemsize
 
     def flops(self) -> int:
         assert self.in_shape is not None

@@ -67,6 +67,16 @@ class Dropout(Layer):
     def backward(self, cache: Any, dy: Any) -> Any:
         return dy if cache is None else dy * cache
 
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """The mask."""
+        assert self.in_shape is not None
+        if not self.rate:
+            return 0
+        features = int(np.prod(self.in_shape.features, dtype=np.int64))
+        if self.noise_shape is not None:
+            features = self.noise_shape[2] or features
+        return rows * features * self.dtype.itemsize
+
     def config(self) -> dict[str, Any]:
         shared = None if self.noise_shape is None else list(self.noise_shape)
         return {**super().config(), "rate": self.rate, "noise_shape": shared}

@@ -86,6 +86,10 @@ class TimeDistributed(Layer):
     def penalty(self, cache: Any) -> float:
         return self.layer.penalty(cache)
 
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """The inner layer's."""
+        return self.layer.cache_bytes(rows, batch)
+
     @property
     def activation(self) -> str:
         """The activation of the layer inside, so that a loss can be fused with it."""

@@ -91,8 +91,8 @@ typedef struct {
     void (*activate)(int activation, ptrdiff_t n, void *x);
     /* da [n] = f'(a) dy, with f' from the value y = f(a). */
     void (*slope)(int activation, ptrdiff_t n, const void *y, const void *dy, void *da);
-    /* out [n] = the sum of `rows` rows of a, in their order. */
-    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, void *out);
+    /* out [n] = start + the sum of `rows` rows of a, in their order; start NULL is zero, and may be out. */
+    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *start, void *out);
     /* Multiply-adds of vectors in registers alone, `rounds` times; returns how many operations that were. */
     double (*spin)(ptrdiff_t rounds);
 } fastrnn_engine;
