@@ -41,6 +41,7 @@ DENSE = (
 )
 STREAM = (16, 64, 128)  # units, and as many inputs, of one step of one sequence
 CALL = (1, 1, 16, 16)  # what a call costs where there is next to nothing to compute
+CLASSIFIER = (50, 64, 128)  # words, numbers a word, units: a review of a few sentences
 # The depth, width and batch of thinc's tagger: 32 sentences of 30 words, 300 numbers a word.
 WORDS = (32, 30, 300, 300)
 
@@ -52,10 +53,11 @@ class Case:
     Attributes
     ----------
     name : unique, for ``--case`` and for reports
-    subject : "recurrent", "ragged", "dense", "stream" or "words": the module that makes its data
+    subject : "recurrent", "ragged", "dense", "stream", "words", "classifier": the module that makes its data
     group : what the case is one of, for goals: "grid", "ragged", "padded", "dense", "stream", "call",
-        "words", "tiny"
-    cell : "lstm", "gru", "rnn"; "autoencoder" where the subject is "dense", "bilstm" where it is "words"
+        "words", "classifier", "tiny"
+    cell : "lstm", "gru", "rnn"; "autoencoder" where the subject is "dense", "bilstm" where it is "words",
+        "classifier" where it is that
     mode : "inference", "training"
     B : rows of the batch
     T, I, H : steps, inputs, units of a recurrence
@@ -161,6 +163,16 @@ def words(mode: str, shape: tuple[int, int, int, int], mark: str = "") -> Case:
     return Case(name, "words", group, "bilstm", mode, B, T, I, H, few=bool(mark), threads=1)
 
 
+def classifier(batch: int, shape: tuple[int, int, int], threads: int = 0, mark: str = "") -> Case:
+    """A classifier imported from PyTorch, on one thread or on as many as there are."""
+    T, I, H = shape
+    alone = "one-thread-" if threads else ""
+    name = f"classifier-inference-{mark}{alone}{batch}x{T}x{I}x{H}"
+    group = "tiny" if mark else "classifier"
+    return Case(name, "classifier", group, "classifier", "inference", batch, T, I, H, few=bool(mark),
+                threads=threads)  # fmt: skip
+
+
 def spread(rows: int, shortest: int, longest: int) -> tuple[int, ...]:
     """`rows` lengths, evenly spread and unsorted, whose sum is a multiple of `rows`."""
     step = (longest - shortest) / (rows - 1)
@@ -180,7 +192,8 @@ def _all() -> list[Case]:
     cases += [dense(batch, units) for batch, units in DENSE]
     cases += [stream(units) for units in STREAM]
     cases += [recurrent(cell, "inference", CALL, "call") for cell in CELLS]
-    return cases + [words(mode, WORDS) for mode in MODES]
+    cases += [words(mode, WORDS) for mode in MODES]
+    return cases + [classifier(batch, CLASSIFIER, threads) for threads in (1, 0) for batch in (1, 32)]
 
 
 def _tiny() -> list[Case]:
@@ -189,7 +202,8 @@ def _tiny() -> list[Case]:
         for mode in MODES:
             cases += ragged(cell, mode, (1, 4, 4), 3, 5, "tiny-")
     cases += [dense(4, (6, 3, 6), "tiny-"), stream(4, "tiny-")]
-    return cases + [words(mode, (2, 3, 4, 5), "tiny-") for mode in MODES]
+    cases += [words(mode, (2, 3, 4, 5), "tiny-") for mode in MODES]
+    return [*cases, classifier(2, (3, 4, 5), mark="tiny-")]
 
 
 CASES = tuple(_all())

@@ -1,8 +1,8 @@
 """What back-propagation within a memory budget costs: peak memory and time of a step, beside the plain one.
 
-``python -m bench.checkpoints`` trains on sequences of 10,000 steps, plainly and with a tenth of the memory that
-this took, each in a process of its own that take turns, and prints the memory that the process grew by at its
-largest, the time of a step, and the ratios.  Linux only: it reads /proc.
+``python -m bench.checkpoints`` trains on sequences of 10,000 steps, plainly and with a tenth of the memory
+that this took, in two processes that take turns.  It prints by how much each has grown at its largest, the
+time of a step, and the ratios.  Linux only: it reads /proc.
 """
 
 from __future__ import annotations

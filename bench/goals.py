@@ -77,6 +77,8 @@ GOALS = (
     Goal("functional call with T=1 at H=16", "time", "call", 4),
     Goal("two layers of bidirectional LSTM against pytorch, one thread", "ratio", "words", 1.3,
          cells=("bilstm",)),
+    Goal("classifier imported from PyTorch against onnxruntime", "ratio", "classifier", 1.0,
+         cells=("classifier",), against="onnxruntime"),
     Goal("ragged against padded, time", "twin", "ragged", 1.05),
 )  # fmt: skip
 

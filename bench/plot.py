@@ -12,7 +12,10 @@ from .cases import CELLS, MODES, Case
 
 MARKS = dict(zip("pytorch pytorch_compile onnxruntime openvino jax keras numpy".split(),
                  "s D o ^ v P X".split(), strict=True))  # fmt: skip
-TITLES = {"autoencoder": "autoencoder", "single": "single steps (stream, call), words (bilstm)"}
+TITLES = {
+    "autoencoder": "autoencoder", "classifier": "classifier",
+    "single": "single steps (stream, call), words (bilstm)",
+}  # fmt: skip
 WIDTH, HEIGHT, SMALL = 14.0, 3.1, 7
 
 Member = tuple[Case, dict[str, Any]]

@@ -66,4 +66,5 @@ def _weights(case: Case) -> int:
     if case.subject == "words":
         layers = [I + H] + [2 * H + H] * (DEPTH - 1)
         return 2 * 4 * H * sum(layers)
-    return GATES[case.cell] * H * (I + H)
+    # The last layer of a classifier is run once a sequence, and is not counted.
+    return GATES["lstm" if case.subject == "classifier" else case.cell] * H * (I + H)

@@ -10,6 +10,11 @@ from .gradient_flow import Flow
 from .optimizer import CLIPS
 
 MOSTLY = 0.5  # the share from which on a gate is named as saturated, or as open
+_GATES = {  # that decide what is kept, and what has to be done with them
+    ("f", 1): ("forget", "opens"),
+    ("z", 1): ("update", "opens"),
+    ("i", -1): ("input", "shuts"),
+}
 SMALL = 0.95  # a largest singular value below this shrinks what passes, whatever its direction
 LARGE = 1.05
 
@@ -31,15 +36,14 @@ def advice(model: Any, flow: Flow, verdict: str, arriving: np.ndarray, half_life
 
 
 def _vanishing(flow: Flow, T: int, half_life: float) -> list[str]:
-    cell = flow.layer.cell.name
     lost = f"the gradient halves every {half_life:.3g} steps, and the longest sequence has {T}."
     cure = f"bias_initializer=fastrnn.initializers.Chrono({T})"
     kept = _kept(flow)
     if kept is None:
         lines = [f"{lost} LSTM({flow.layer.units}, {cure}) adds to its memory instead of multiplying it."]
     elif kept ** (T - 1) < MOSTLY:
-        gate = "forget" if cell == "lstm" else "update"
-        lines = [f"{lost} Its {gate} gate keeps at most {kept:.1%} of the state a step; {cure} opens it."]
+        gate, turns = _GATES[flow.layer.cell.keep[0]]
+        lines = [f"{lost} Its {gate} gate keeps at most {kept:.1%} of the state a step; {cure} {turns} it."]
     else:
         lines = [lost]
     largest = _largest(flow)
@@ -61,8 +65,10 @@ def _exploding(model: Any, flow: Flow, arriving: np.ndarray) -> list[str]:
     if largest is not None and largest > LARGE:
         lines.append(f"the largest singular value of its recurrent weights is {largest:.2g}; "
                      "recurrent_initializer='orthogonal' makes all of them 1.")  # fmt: skip
-    if cell == "lstm" and min(flow.gates["f"].mean(), flow.gates["i"].mean() / MOSTLY) > 0.9:
-        i, f = (flow.gates[letter].mean() for letter in "if")
+    gates = {letter: values.mean() for letter, values in flow.gates.items()}
+    keep = {letter for letter, _ in flow.layer.cell.keep}
+    if keep & gates.keys() == {"f", "i"} and min(gates["f"], gates["i"] / MOSTLY) > 0.9:
+        i, f = gates["i"], gates["f"]
         cure = f"bias_initializer=fastrnn.initializers.Chrono({len(arriving)})"
         lines.append(
             f"forget gate ({f:.2f}) and input gate ({i:.2f}) are both open, so that the cell piles "
@@ -78,8 +84,11 @@ def _exploding(model: Any, flow: Flow, arriving: np.ndarray) -> list[str]:
 
 def _kept(flow: Flow) -> float | None:
     """What the gate that holds on to the state lets through at a step, of the unit that keeps most."""
-    letter = {"lstm": "f", "gru": "z"}.get(flow.layer.cell.name)
-    return None if letter is None else float(flow.gates[letter].mean(axis=0).max())
+    if not flow.layer.cell.keep or not flow.gates:
+        return None
+    letter, sign = flow.layer.cell.keep[0]
+    mean = flow.gates[letter].mean(axis=0)
+    return float(mean.max() if sign > 0 else 1 - mean.min())
 
 
 def _largest(flow: Flow) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import serialization
+from . import prediction, serialization
 from .batches import Inputs
 from .errors import ModelFormatError, ShapeError, check_array, sentence
 from .layers import (
@@ -98,12 +98,12 @@ class _Autoencoder:
     def encode(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """The codes [B, units] of x."""
         inputs = self.model.inputs("encode", x, lengths, mask)
-        return self.model._predict(inputs, range(self.code), _BATCH)
+        return prediction.outputs(self.model, inputs, range(self.code), _BATCH)
 
     def reconstruct(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """x as the decoder says it, in x's shape (a list for a list)."""
         inputs = self.model.inputs("reconstruct", x, lengths, mask)
-        return self.model._predict(inputs, range(len(self.model.layers)), _BATCH)
+        return prediction.outputs(self.model, inputs, range(len(self.model.layers)), _BATCH)
 
     def _decode(self, code: Any, layout: Layout) -> Packed:
         model = self.model

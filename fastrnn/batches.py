@@ -10,6 +10,7 @@ import numpy as np
 from .backends import Backend
 from .errors import FLOATS, DtypeError, ShapeError, check_array, check_finite, sentence, unknown
 from .layers import Shape
+from .layers.base import check_units
 from .packed import (
     Layout,
     Packed,
@@ -23,7 +24,25 @@ from .packed import (
 _FINITE = "Remove or replace those values, or mask their steps."
 
 
-def _is_array(value: Any) -> bool:
+def shape_of(owner: str, given: Any, first: Any) -> Shape:
+    """What users write, (None, T or None, F), as the input shape of a model whose first layer is `first`."""
+    if not isinstance(given, (tuple, list)) or len(given) < 2:
+        expected = "a tuple such as (None, None, 8), the batch first"
+        raise ValueError(sentence(owner, "shape", expected, given))
+    numbers = tuple(given)[1:]
+    ids = first.takes_ids
+    sequence = ids or len(numbers) > 1
+    features = numbers[1:] if sequence else numbers
+    for n in features:
+        check_units(owner, "a size of features in shape", n)
+    shape = Shape(features, sequence, numbers[0] if sequence else None, ids=ids)
+    if ids and features != first.id_features:
+        expected = f"({', '.join(['None, T', *map(str, first.id_features)])}) for integer ids"
+        raise ValueError(sentence(owner, "shape", expected, f"{shape}"))
+    return shape
+
+
+def is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
@@ -37,15 +56,17 @@ class Inputs:
     expected : the model's input shape, or None before it is built
     dtype : the model's dtype
     lengths, mask : int [B] or bool [B, T], for padded arrays
+    reads : False leaves the values of x unread, for those that are taken a window at a time
     """
 
     def __init__(
         self, owner: str, x: Any, expected: Shape | None, ids: bool, dtype: Any, backend: Backend,
-        lengths: Any = None, mask: Any = None,
+        lengths: Any = None, mask: Any = None, reads: bool = True,
     ) -> None:  # fmt: skip
         self.owner, self.dtype, self.backend = owner, np.dtype(dtype), backend
         self.ragged = isinstance(x, (list, tuple))
         self.ids = ids
+        self.given_lengths = self.mask = None
         self.initial: dict[str, tuple[Any, ...]] = {}
         arrays: Sequence[Any] = list(x) if self.ragged else [x]
         for k, array in enumerate(arrays):
@@ -56,10 +77,10 @@ class Inputs:
                     f"{owner}: a list of sequences has its lengths already; drop lengths and mask."
                 )
             # Ids of different integer types would meet as floats.
-            self.x: Any = [a.astype(np.int64, copy=False) for a in arrays] if ids else arrays
+            self.x: Any = [a.astype(np.int64, copy=False) for a in arrays] if ids and reads else arrays
             self.shape = self._shape(arrays[0], 1) if arrays else expected
             self.lengths = np.array([len(a) for a in arrays], np.int64)
-            self._check_same(arrays)
+            self._check_same(arrays, reads)
         else:
             self.shape = self._shape(x, 2)
             if not self.shape.sequence and (lengths is not None or mask is not None):
@@ -75,7 +96,8 @@ class Inputs:
                 self.lengths = self.given_lengths
             elif self.mask is not None:
                 self.lengths = self.mask.sum(axis=1)
-            self._check_values(x)
+            if reads:
+                self._check_values(x)
         if self.shape is None:
             raise ValueError(
                 f"{owner}: x is an empty list, so its features are unknown. Put Input(...) first."
@@ -86,7 +108,7 @@ class Inputs:
 
     def _check(self, name: str, array: Any, expected: Shape | None) -> None:
         least = 1 if self.ragged else 2
-        if not _is_array(array):
+        if not is_array(array):
             advice = "Convert it with numpy.asarray."
             raise DtypeError(sentence(self.owner, name, "an array or a list of arrays", array, advice))
         if self.ids:
@@ -129,12 +151,12 @@ class Inputs:
                 text = f"{want} = [{numbers}] {self.dtype}"
                 raise ShapeError(sentence(self.owner, name, text, f"{list(array.shape)}", advice))
 
-    def _check_same(self, arrays: Sequence[Any]) -> None:
+    def _check_same(self, arrays: Sequence[Any], reads: bool) -> None:
         if any(a.shape[1:] != arrays[0].shape[1:] for a in arrays):
             shapes = sorted({tuple(a.shape[1:]) for a in arrays})
             got = ", ".join(str(list(s)) for s in shapes)
             raise ShapeError(sentence(self.owner, "x", "sequences of the same features", got))
-        if not self.ids:
+        if reads and not self.ids:
             for k, a in enumerate(arrays):
                 check_finite(self.owner, f"x[{k}]", a, _FINITE)
 
@@ -233,7 +255,7 @@ class Targets:
     ) -> None:  # fmt: skip
         self.owner, self.backend = owner, inputs.backend
         self.ragged = isinstance(y, (list, tuple))
-        if not all(map(_is_array, y if self.ragged else [y])):
+        if not all(map(is_array, y if self.ragged else [y])):
             advice = "Convert it with numpy.asarray."
             raise DtypeError(sentence(owner, "y", "an array or a list of arrays", y, advice))
         found = len(y) if self.ragged or y.ndim else 0

@@ -33,6 +33,7 @@ from .layers import (
     Dense,
     Embedding,
     Input,
+    LastStep,
     Layer,
     Masking,
     Noise,
@@ -40,6 +41,7 @@ from .layers import (
     Recurrent,
     Shape,
     TimeDistributed,
+    Words,
 )
 from .loss import mean
 from .packed import Layout, Packed
@@ -50,6 +52,7 @@ _INDEX = 64  # bytes of a row's places: eight index arrays of its layout and of 
 _HUGE = 1 << 21  # bytes of a huge page
 _LENT = 120  # per cent: not all blocks that kernels lend each other find a new use
 _TEMPORARIES = 5  # arrays like y that the array code of a loss has at a time, dy among them
+_BY_ROWS = (Input, Embedding, OneHot, TimeDistributed, Words)  # beside layers that say so (`rowwise`)
 # Their output is in their cache, or is their input.
 _ADD_NO_OUTPUT = (Recurrent, Dense, Activation, TimeDistributed, Input, OneHot)
 
@@ -81,9 +84,15 @@ def readable(size: int) -> str:
     return f"{math.ceil(10 * size / 1000**power) / 10:.15g}{name}B"
 
 
-def within(owner: str, model: Any, memory_budget: Any) -> Gradients:
+def within(owner: str, model: Any, memory_budget: Any, bptt: Any = None) -> Gradients:
     """How to get at the gradients within a budget (`Budget`); None is none."""
-    return whole_batch if memory_budget is None else Budget(owner, model, memory_budget)
+    if memory_budget is None:
+        return whole_batch
+    if bptt is not None:
+        advice = "Windows take the memory of one window; a smaller bptt needs less."
+        expected = "left out where bptt is given"
+        raise ValueError(sentence(owner, "memory_budget", expected, repr(memory_budget), advice))
+    return Budget(owner, model, memory_budget)
 
 
 class Budget:
@@ -153,9 +162,14 @@ def split(layout: Layout, rows: int) -> list[Layout]:
 
 
 def checkpoint_bytes(model: Any, batch: int) -> int:
-    """The states of all recurrences between two parts."""
-    widths = [width for layer in _body_and_head(model)[0] for width in getattr(layer, "state_widths", ())]
-    return batch * sum(widths) * int(model.dtype.itemsize)
+    """The states of all layers between two parts."""
+    body, numbers = _body_and_head(model)[0], 0
+    for layer in body:
+        if isinstance(layer, Recurrent):
+            numbers += sum(layer.state_widths)
+        elif isinstance(layer, LastStep) and layer.out_shape is not None:
+            numbers += math.prod(layer.out_shape.features)
+    return batch * numbers * int(model.dtype.itemsize)
 
 
 def part_bytes(model: Any, rows: Any, layout: Layout) -> Any:
@@ -242,6 +256,9 @@ def _check_layer(owner: str, layer: Layer) -> None:
         raise ValueError(f"{what}, which drops steps by their values. Give {owner} a mask= instead.")
     if not layer.streams or getattr(layer, "go_backwards", False):
         raise ValueError(f"{what}, which needs the whole sequence at once.")
+    by_rows = layer.rowwise or isinstance(layer, _BY_ROWS)
+    if not by_rows and type(layer).forward_part is Layer.forward_part:
+        raise ValueError(f"{what}, which has no forward_part that begins with given states.")
     if any(type(one).penalty not in (Layer.penalty, TimeDistributed.penalty) for one in layer.whole()):
         raise ValueError(f"{what}, which adds a mean over all steps to the loss.")
 
@@ -288,7 +305,7 @@ class _Pass:
     def there(self, parts: list[Layout], start: list[Any]) -> list[list[Any]]:
         """The states of all layers before each part."""
         checkpoints, noise = [start], replace(self.noise, forgets=True)
-        deepest = max((k for k, layer in enumerate(self.body, 1) if isinstance(layer, Recurrent)), default=0)
+        deepest = max((k for k, s0 in enumerate(start, 1) if s0), default=0)
         for part in parts[:-1]:
             x, after = self.inputs.part(self.index, part), []
             for layer, s0 in zip(self.body[:deepest], checkpoints[-1], strict=False):

@@ -1,4 +1,4 @@
-"""The command line: ``fastrnn demo | info | bench | inspect`` and the tasks' verbs (`fastrnn.commands`).
+"""The command line: ``fastrnn demo | info | bench`` and the verbs of `fastrnn.commands`.
 
 Exit codes: 0, 1 (failed, one line on stderr), 2 (usage), 130 (Ctrl-C), 141 (the reader of a pipe has left).
 """
@@ -13,11 +13,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import fastrnn as fr
 
-from . import demo, serialization
+from . import demo
 from .commands import COMMANDS, Failed
 from .commands.command import whole
 
@@ -52,10 +51,6 @@ def parser() -> argparse.ArgumentParser:
     bench = verb("bench", about, "fastrnn bench run --quick    (all arguments go to: python -m bench)")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="of the bench: list, run or compare")
 
-    look = verb("inspect", "describe a saved model", "fastrnn inspect model.fastrnn")
-    look.add_argument("file", type=Path, metavar="FILE", help="what save(path) wrote")
-    look.add_argument("--json", action="store_true", help="for programs")
-
     for command in COMMANDS:
         command.add_to(verbs)
     return top
@@ -74,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(ended.code or 0)
     try:
         command = getattr(arguments, "command", None)
-        own = {"demo": _demo, "info": _info, "bench": _bench, "inspect": _inspect}
+        own = {"demo": _demo, "info": _info, "bench": _bench}
         code = command.run(arguments) if command else own[arguments.verb](arguments)
         sys.stdout.flush()
         return code
@@ -111,70 +106,3 @@ def _bench(arguments: argparse.Namespace) -> int:
             "this in its folder."
         )
     return subprocess.run([sys.executable, "-m", "bench", *arguments.arguments], check=False).returncode
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What a model file holds, JSON-able."""
-    description, _ = serialization.read(path)
-    loaded = fr.load(path)
-    model = loaded if isinstance(loaded, fr.Sequential) else loaded.model
-    layers = []
-    for layer in model.layers:
-        params = layer.named_params()
-        layers.append(
-            {
-                "name": layer.name,
-                "class": type(layer).__name__,
-                "output": str(layer.out_shape),
-                "parameters": sum(int(p.size) for p in params.values()),
-                "shapes": {name: list(p.shape) for name, p in params.items()},
-            }
-        )
-    compiled = description["compiled"] or {}
-    return {
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "kind": description["kind"],
-        "dtype": description["dtype"],
-        "input": str(model.layers[0].in_shape),
-        "layers": layers,
-        "parameters": model.count_params(),
-        "optimizer": compiled.get("optimizer"),
-        "loss": compiled.get("loss"),
-        "epochs_done": description["epochs_done"],
-        "steps_done": description["steps_done"],
-    }
-
-
-def _inspect(arguments: argparse.Namespace) -> int:
-    found = describe(arguments.file)
-    if arguments.json:
-        print(json.dumps(found, indent=1))
-        return 0
-    print(f"{found['file']}: {found['kind']}, {found['dtype']}, {found['bytes']:,} bytes")
-    print(f"input {found['input']}, {found['parameters']:,} parameters")
-    print(f"trained for {found['epochs_done']:,} epochs, {found['steps_done']:,} steps")
-    for name in ("optimizer", "loss"):
-        print(f"{name}: {_words(found[name])}")
-    rows = [("layer", "class", "output", "parameters", "shapes")]
-    for layer in found["layers"]:
-        shapes = ", ".join(f"{name} {shape}" for name, shape in layer["shapes"].items())
-        row = (layer["name"], layer["class"], layer["output"], f"{layer['parameters']:,}", shapes)
-        rows.append(row)
-    widths = [max(len(row[k]) for row in rows) for k in range(4)]
-    for row in rows:
-        left = "  ".join(cell.ljust(w) for cell, w in zip(row[:3], widths[:3], strict=True))
-        print(f"{left}  {row[3].rjust(widths[3])}  {row[4]}".rstrip())
-    return 0
-
-
-def _words(config: dict[str, Any] | None) -> str:
-    """A configuration in a line: Adam, learning_rate 0.001."""
-    if not config:
-        return "none, the model was not compiled"
-    options = ", ".join(f"{k} {_value(v)}" for k, v in config.items() if k != "name" and v is not None)
-    return f"{config.get('name')}{', ' + options if options else ''}"
-
-
-def _value(value: Any) -> str:
-    return f"({_words(value)})" if isinstance(value, dict) else str(value)

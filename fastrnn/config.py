@@ -42,7 +42,7 @@ def config() -> dict[str, Any]:
         "cpus": available_cpus(),
         "threads": get_num_threads(),
         "openmp": _openmp(),
-        "simd": _simd(),
+        "simd": simd(),
         "blas": blas,
         "backend": get_backend().name,
         "backends": backends,
@@ -66,7 +66,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _simd() -> str:
+def simd() -> str:
     """The level of the step engine that runs, of those that this CPU supports."""
     try:
         from .kernels._engine import LEVEL, supported

@@ -17,7 +17,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from .errors import sentence
-from .layers import Bidirectional, Layer, Recurrent
+from .layers import Bidirectional, Layer, Recurrent, Reversed
 
 _WIDTH, _LEFT, _RIGHT = 440, 56, 384  # of the picture, and the sides of a layer's box
 _INNER = 48  # from a box's side to those of the boxes in it, wide enough for a loop
@@ -27,6 +27,8 @@ _INK, _FAINT = "#1a1a1a", "#555555"
 # (fill, edge) of recurrences, of other layers with parameters, of those without
 _RECURRENT, _LEARNING, _PLAIN = ("#e4f0f9", "#0072b2"), ("#fdf0e2", "#b35900"), ("#f3f3f3", "#8a8a8a")
 _SILENT = {"name", "unit_forget_bias", "return_sequences"}  # settings that are usual, or seen in another way
+_USUAL = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True}  # of a recurrence
+_NOTHING = (None, False, 0, "linear")
 _BARE = {  # settings whose value says enough
     "units", "cell", "activation", "merge_mode", "input_dim", "output_dim", "depth", "rate", "n", "dtype",
 }  # fmt: skip
@@ -103,7 +105,7 @@ def _box(layer: Layer, y: float) -> tuple[list[str], float]:
 def _inside(layer: Layer, backward: bool = False) -> Iterator[tuple[Layer, bool]]:
     """The layers inside that have none inside themselves, and whether they run from right to left."""
     for k, child in enumerate(layer.layers()):
-        turned = backward or (isinstance(layer, Bidirectional) and k == 1)
+        turned = backward or isinstance(layer, Reversed) or (isinstance(layer, Bidirectional) and k == 1)
         if child.layers():
             yield from _inside(child, turned)
         else:
@@ -114,7 +116,9 @@ def _about(layer: Layer) -> str:
     """Class and settings that are not the usual ones: LSTM(64, dropout=0.2)."""
     said = []
     for name, value in layer.config().items():
-        if name in _SILENT or value in (None, False, 0, "linear") or not isinstance(value, (int, float, str)):
+        own = isinstance(layer, Recurrent) and name in _USUAL
+        usual, kinds = ((_USUAL[name],), (str, list, bool)) if own else (_NOTHING, (int, float, str))
+        if name in _SILENT or value in usual or not isinstance(value, kinds):
             continue
         said.append(f"{value}" if name in _BARE else f"{name}={value}")
     return f"{type(layer).__name__}({', '.join(said)})"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .batches import Inputs, Targets
-from .layers import Bidirectional, Layer, Noise, Recurrent
+from .layers import Bidirectional, Layer, Noise, Recurrent, Reversed
 from .packed import Layout, Packed
 from .threads import single_threaded_blas
 from .training import flat_rows
@@ -38,10 +38,10 @@ class Flow:
     backwards : whether it is the second direction of a Bidirectional
     layout : of the sequences that it read
     h : float64 [N], the norm of dL/dh_t of each row of the layout
-    c : float64 [N], likewise dL/dc_t of an LSTM, else None
+    c : float64 [N], likewise dL/dc_t of a cell that says how c_t reaches the loss (any LSTM), else None
     gates : letter -> [T, H], the mean over the sequences that run at each step; empty where the cell does not
         say
-    saturated : letter -> share of its values in the flat parts of its activation
+    saturated : letter -> share of its values in the flat parts of its activation, where these are known
     """
 
     layer: Recurrent
@@ -139,6 +139,11 @@ def _directions(
     if isinstance(layer, Recurrent):
         # Its outputs are in the order in which it reads, and so is all that follows.
         return [(layer, layer.name, False, x.reverse(layer.backend.xp) if layer.go_backwards else x, dy)]
+    if isinstance(layer, Reversed):
+        xp, inner = layer.backend.xp, layer.layer
+        if inner.return_sequences:
+            dy = dy[xp.asarray(x.layout.reversal)]
+        return [(inner, layer.name, True, x.reverse(xp), dy)]
     if not isinstance(layer, Bidirectional):
         return []
     one, two = layer.forward_layer, layer.backward_layer
@@ -174,21 +179,20 @@ def _chain(place: int, layer: Recurrent, name: str, backwards: bool, x: Packed, 
         ds = [xp.zeros_like(s) for s in state]
         if not layer.return_sequences:
             ds[0] += dy
-        is_lstm = cell.name == "lstm"
         h: Any = xp.empty(layout.N)
-        c: Any = xp.empty(layout.N) if is_lstm else None
+        c: Any = xp.empty(layout.N) if cell.total is not None else None
         watch = _Gates(cell, len(walk))
         for t in reversed(range(len(walk))):
             here = walk[t]
             n = here.stop - here.start
             if layer.return_sequences:
                 ds[0][:n] += dy[here]
-            _, after, cache = run(here, before[t], True)
-            opened = watch.read(t, cache)
+            cache = run(here, before[t], True)[2]
+            watch.read(t, cache)
             h[here] = _norms(xp, ds[0][:n])
-            if is_lstm:  # c_t reaches the loss through h_t as well: equation (4') of the cell
-                through_h = ds[0][:n] * opened[3] * (1 - xp.tanh(after[1]) ** 2)
-                c[here] = _norms(xp, ds[1][:n] + through_h)
+            if cell.total is not None:  # c_t reaches the loss through h_t as well: equation (4') of the LSTM
+                whole = cell.total(xp, params, cache, tuple(d[:n] for d in ds))
+                c[here] = _norms(xp, whole[1])
             _, back, _ = cell.backward(xp, params, cache, None, tuple(d[:n] for d in ds))
             for d, new in zip(ds, back, strict=True):
                 d[:n] = new
@@ -207,23 +211,31 @@ class _Gates:
     """Collects the gates of all steps of a recurrence, where its cell shows them."""
 
     # Outside of these a sigmoid has less than 36 %, a tanh less than 19 % of its steepest slope; the bounds
-    # of a sigmoid are those of Karpathy, Johnson and Fei-Fei (2015).  A relu is flat where it is 0.
-    FLAT: ClassVar = {"sigmoid": (0.1, 0.9), "tanh": (-0.9, 0.9), "relu": (0.0, np.inf)}
+    # of a sigmoid are those of Karpathy, Johnson and Fei-Fei (2015).  A relu is flat where it is 0.  Nothing
+    # is said of other activations.
+    FLAT: ClassVar = {
+        "sigmoid": (0.1, 0.9),
+        "hard_sigmoid": (0.0, 1.0),
+        "tanh": (-0.9, 0.9),
+        "relu": (0.0, np.inf),
+    }
 
     def __init__(self, cell: Any, steps: int) -> None:
         self.cell = cell
         self.values = 0
-        self.flat = dict.fromkeys(cell.gates if cell.opened else "", 0)
-        self.means: dict[str, list[Any]] = {letter: [None] * steps for letter in self.flat}
+        squash = dict(zip(cell.gates, cell.squash, strict=True)) if cell.opened else {}
+        self.bounds = {letter: self.FLAT[name] for letter, name in squash.items() if name in self.FLAT}
+        self.flat = dict.fromkeys(self.bounds, 0)
+        self.means: dict[str, list[Any]] = {letter: [None] * steps for letter in squash}
 
-    def read(self, t: int, cache: Any) -> Any:
-        """The gates of step t, each [n, H]."""
-        if not self.flat:
-            return None
+    def read(self, t: int, cache: Any) -> None:
+        """Look at the gates of step t, each [n, H]."""
+        if not self.means:
+            return
         opened = self.cell.opened(cache)
         self.values += opened[0].size
-        for letter, squash, values in zip(self.cell.gates, self.cell.squash, opened, strict=True):
-            low, high = self.FLAT[squash]
-            self.flat[letter] += int(((values <= low) | (values >= high)).sum())
+        for letter, values in zip(self.cell.gates, opened, strict=True):
             self.means[letter][t] = values.mean(axis=0)
-        return opened
+            if letter in self.bounds:
+                low, high = self.bounds[letter]
+                self.flat[letter] += int(((values <= low) | (values >= high)).sum())

@@ -9,13 +9,13 @@ rounded, so that a seed gives the same weights in float32 and float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.cells.cell import glorot_uniform, orthogonal
+from fastrnn.cells.cell import Cell, glorot_uniform, orthogonal
 from fastrnn.errors import DtypeError, ShapeError, describe, sentence, unknown
 
 Shape = tuple[int, ...]
@@ -168,6 +168,7 @@ class Chrono(Initializer):
     unit by unit, so that memories of every length are there.  In the LSTM it is the forget gate, and the
     input gate gets the negative, so that what is let in at a step is as little as what is let go;
     `unit_forget_bias` then adds nothing.  In the GRU it is the update gate.  The other gates get 0.
+    These gates have to be sigmoids without a clip.
 
     >>> import fastrnn as fr
     >>> layer = fr.LSTM(16, bias_initializer=fr.initializers.Chrono(200))
@@ -185,16 +186,17 @@ class Chrono(Initializer):
         advice = "Take another one for other weights."
         raise ValueError(f"Chrono: it is a bias_initializer of LSTM and GRU. {advice}")
 
-    def biases(self, rng: np.random.Generator, cell: str, units: int, dtype: Any) -> dict[str, Any]:
-        """The biases of the LSTM {"b": [4H]} or the GRU {"b_ih": [3H], "b_hh": [3H]}."""
-        if cell not in ("lstm", "gru"):
-            raise ValueError(sentence("Chrono", "the cell", "lstm or gru, which have gates for it", cell))
+    def biases(
+        self, rng: np.random.Generator, cell: Cell, units: int, dtype: Any, names: Sequence[str]
+    ) -> dict[str, Any]:
+        """The biases of those names, each [G]; the first holds the numbers, the others are 0."""
+        if not cell.keep:
+            expected = "lstm or gru, which have sigmoid gates for it"
+            raise ValueError(sentence("Chrono", "the cell", expected, cell.name))
         keep = np.log(rng.uniform(1, self.steps - 1, units))
-        zeros = np.zeros(units)
-        if cell == "lstm":
-            return {"b": np.concatenate([-keep, keep, zeros, zeros]).astype(dtype)}
-        b_ih = np.concatenate([zeros, keep, zeros]).astype(dtype)
-        return {"b_ih": b_ih, "b_hh": np.zeros_like(b_ih)}
+        signs = dict(cell.keep)
+        first = np.concatenate([signs.get(letter, 0) * keep for letter in cell.gates]).astype(dtype)
+        return {name: first if name == names[0] else np.zeros_like(first) for name in names}
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from . import checkpoints, drawing, losses, optimizers, serialization, training
+from . import checkpoints, drawing, losses, optimizers, prediction, serialization, training, truncated
 from .backends import get_backend
-from .batches import Inputs, Targets
+from .batches import Inputs, Targets, shape_of
 from .errors import DtypeError, ShapeError, check_dtype, sentence
-from .layers import Input, Layer, Noise, RepeatVector, Shape
+from .explain import Explanation, explain
+from .layers import Input, Layer, Noise, Shape
 from .layers.base import check_units
 from .layers.noise import seed_of
 from .metrics import Metric
 from .metrics import get as get_metric
-from .packed import Packed, unpack, unpack_list
+from .packed import Packed
 from .streaming import Stream
 from .summary import table
 from .threads import single_threaded_blas
@@ -120,20 +121,7 @@ class Sequential:
         if not self.layers:
             raise ValueError("Sequential: a model needs at least one layer.")
         if not isinstance(shape, Shape):
-            if not isinstance(shape, (tuple, list)) or len(shape) < 2:
-                expected = "a tuple such as (None, None, 8), the batch first"
-                raise ValueError(sentence("Sequential.build", "shape", expected, shape))
-            numbers = tuple(shape)[1:]
-            ids = self.layers[0].takes_ids
-            sequence = ids or len(numbers) > 1
-            features = numbers[1:] if sequence else numbers
-            for n in features:
-                check_units("Sequential.build", "a size of features in shape", n)
-            shape = Shape(features, sequence, numbers[0] if sequence else None, ids=ids)
-            wanted = self.layers[0].id_features
-            if ids and features != wanted:
-                expected = f"({', '.join(['None, T', *map(str, wanted)])}) for integer ids"
-                raise ValueError(sentence("Sequential.build", "shape", expected, f"{shape}"))
+            shape = shape_of("Sequential.build", shape, self.layers[0])
         fresh = [layer for layer in self.layers if not layer.built]
         try:
             for layer in self.layers:
@@ -147,9 +135,13 @@ class Sequential:
             raise
 
     def inputs(
-        self, owner: str, x: Any, lengths: Any = None, mask: Any = None, initial_state: Any = None
-    ) -> Inputs:
-        """x behind the door: checked, on the backend; builds the model where it is not built."""
+        self, owner: str, x: Any, lengths: Any = None, mask: Any = None, initial_state: Any = None,
+        reads: bool = True,
+    ) -> Inputs:  # fmt: skip
+        """x behind the door: checked, on the backend; builds the model where it is not built.
+
+        reads : False leaves the values unread: whoever takes them has to check them
+        """
         if not self.layers:
             raise ValueError("Sequential: a model needs at least one layer.")
         expected = self.layers[0].in_shape
@@ -157,7 +149,7 @@ class Sequential:
         ids = first.declared.ids if isinstance(first, Input) else first.takes_ids
         if ids and expected is None:
             expected = Shape(first.id_features, True, ids=True)
-        inputs = Inputs(owner, x, expected, ids, self.dtype, self.backend, lengths, mask)
+        inputs = Inputs(owner, x, expected, ids, self.dtype, self.backend, lengths, mask, reads)
         if not self.built:
             assert inputs.shape is not None
             self.build(inputs.shape)
@@ -193,7 +185,7 @@ class Sequential:
     @property
     def fixed_steps(self) -> int | None:
         """The number of output steps where the model sets it, None where they are those of x."""
-        return _fixed_steps(self.layers)
+        return prediction.fixed_steps(self.layers)
 
     def run(
         self, x: Packed, noise: Noise | None = None, logits: bool = False, tail: bool = True,
@@ -221,7 +213,10 @@ class Sequential:
 
     # -- training and use ---------------------------------------------------------------------------
 
-    def fit(self, x: Any, y: Any = None, *, memory_budget: int | str | None = None, **options: Any) -> Any:
+    def fit(
+        self, x: Any, y: Any = None, *, bptt: int | None = None, memory_budget: int | str | None = None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
         """Train.
 
         Parameters
@@ -237,9 +232,10 @@ class Sequential:
         class_weight : {class id: weight}
         lengths, mask : int [B] or bool [B, T], for padded x
         initial_state : as in `predict`
+        bptt : train on windows of so many steps, for very long sequences; see `fastrnn.truncated.fit`
+        memory_budget : bytes, or text such as "200MB", for what back-propagation keeps of a batch: the same
+            gradients with less memory, at most a third slower; see `fastrnn.checkpoints`
         callbacks : list of `fastrnn.callbacks.Callback`
-        memory_budget : bytes, or text such as "200MB", for what back-propagation keeps of a batch; the same
-            gradients, a third slower where a cache of the whole batch would need more.  See `checkpoints`
         verbose : "auto" (a bar on a terminal, else one line an epoch), 0, 1 (bar) or 2 (lines)
 
         Returns
@@ -253,7 +249,9 @@ class Sequential:
         KeyboardInterrupt : Ctrl-C; the model is at its last whole step and `model.history` up to date
         """
         self._check_compiled("fit")
-        gradients = checkpoints.within("fit", self, memory_budget)
+        gradients = checkpoints.within("fit", self, memory_budget, bptt)
+        if bptt is not None:
+            return truncated.fit(self, x, y, bptt=bptt, **options)
         return training.fit(self, x, y, gradients=gradients, **options)
 
     def train_on_batch(
@@ -271,21 +269,27 @@ class Sequential:
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,
-        mask: Any = None, initial_state: Any = None, return_dict: bool = False,
+        mask: Any = None, initial_state: Any = None, return_dict: bool = False, window: int | None = None,
     ) -> Any:  # fmt: skip
-        """The loss, or [loss, *metrics] where there are metrics, or a dict where return_dict."""
+        """The loss, or [loss, *metrics] where there are metrics, or a dict where return_dict.
+
+        window : run in windows of so many steps, as in `predict`
+        """
         self._check_compiled("evaluate")
-        inputs = self.inputs("evaluate", x, lengths, mask, initial_state)
-        targets = Targets("evaluate", y, inputs, sample_weight)
         size = check_units("evaluate", "batch_size", batch_size)
-        logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
+        if window is not None:
+            logs = truncated.evaluate(self, x, y, window, size, sample_weight, lengths, mask, initial_state)
+        else:
+            inputs = self.inputs("evaluate", x, lengths, mask, initial_state)
+            targets = Targets("evaluate", y, inputs, sample_weight)
+            logs = training.evaluate(self, inputs, targets, size, np.arange(len(inputs)))
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
     def predict(
         self, x: Any, *, batch_size: int = 128, lengths: Any = None, mask: Any = None,
-        initial_state: Any = None,
+        initial_state: Any = None, window: int | None = None,
     ) -> Any:  # fmt: skip
         """Outputs for x, NumPy (CuPy under the cupy backend).
 
@@ -295,40 +299,14 @@ class Sequential:
         initial_state : states [B, H] before the first step, for each layer that shall not begin at its own:
             {layer name: (h, c)} (h alone where there is one, (h, c, h, c) for both directions); or, where the
             model has one recurrent layer, its states alone
+        window : run in windows of so many steps: the same bits with the memory of one window and the outputs,
+            from memory maps too
         """
-        inputs = self.inputs("predict", x, lengths, mask, initial_state)
         size = check_units("predict", "batch_size", batch_size)
-        return self._predict(inputs, range(len(self.layers)), size)
-
-    def _predict(self, inputs: Inputs, layers: range, batch_size: int) -> Any:
-        xp = self.backend.xp
-        parts: list[Any] = []
-        states: list[tuple[Any, ...]] = []
-        n = len(inputs)
-        fixed = _fixed_steps(self.layers[i] for i in layers)
-        for k in range(0, max(n, 1), batch_size):
-            index = np.arange(k, min(k + batch_size, n))
-            x = inputs.batch(index)
-            given = inputs.states(index, x.layout)
-            for i in layers:
-                options = {"state": given[self.layers[i].name]} if self.layers[i].name in given else {}
-                x, _ = self.layers[i].forward(x, None, **options)
-            if x.depth is not None:
-                raise ShapeError("predict: the model's output is one-hot rows, which are never materialised.")
-            if x.states is not None:
-                states.append(x.states)
-            if not x.sequence:
-                parts.append(x.rows[xp.asarray(x.layout.inverse_order)])
-            elif inputs.ragged:
-                rows = self.backend.to_numpy(x.rows)
-                lengths = inputs.lengths[index] if fixed is None else [fixed] * len(index)
-                parts.extend(unpack_list(rows, x.layout, lengths))
-            else:
-                parts.append(unpack(xp, x.rows, x.layout))
-        y = parts if inputs.ragged and x.sequence else xp.concatenate(parts)
-        if not states:
-            return y
-        return (y, *(xp.concatenate(s) for s in zip(*states, strict=True)))
+        if window is not None:
+            return prediction.in_windows(self, x, window, size, lengths, mask, initial_state)
+        inputs = self.inputs("predict", x, lengths, mask, initial_state)
+        return prediction.outputs(self, inputs, range(len(self.layers)), size)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """The model one time step at a time, with constant memory; see `fastrnn.streaming.Stream`."""
@@ -410,6 +388,21 @@ class Sequential:
         for line in table(self):
             print_fn(line)
 
+    def explain(self, T: int, B: int, training: bool = True, threads: int | None = None) -> Explanation:
+        """What a batch of B sequences of T steps will need: memory, FLOPs, threads, kernels.
+
+        training : a training step, with the loss and optimizer of `compile`; else `predict`
+        threads : the most to use; None takes what a call now would
+
+        >>> import fastrnn as fr
+        >>> model = fr.Sequential([fr.Input((None, 8)), fr.LSTM(32), fr.Dense(1)], seed=0)
+        >>> model.compile("adam", "mse")
+        >>> model.explain(T=1000, B=16).forward_flops
+        167937040
+        """
+        self._check_built("explain")
+        return explain(self, T, B, training, threads)
+
     def draw(self, path: Any) -> None:
         """Write a drawing of the layers to an SVG file, which every browser shows."""
         self._check_built("draw")
@@ -417,8 +410,3 @@ class Sequential:
 
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"
-
-
-def _fixed_steps(layers: Iterable[Layer]) -> int | None:
-    steps = [one.n for one in layers if isinstance(one, RepeatVector) and one.n is not None]
-    return steps[-1] if steps else None

@@ -14,8 +14,8 @@ from .errors import sentence
 class Silent:
     """Nothing; also what the others are made of."""
 
-    def start(self, epoch: int, batches: int) -> None:
-        """An epoch of so many batches begins."""
+    def start(self, epoch: int, batches: int | None) -> None:
+        """An epoch of so many batches begins; None: nobody knows how many."""
 
     def batch(self, k: int, logs: dict[str, float]) -> None:
         """Batch k is done."""
@@ -37,7 +37,7 @@ class Lines(Silent):
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
-    def start(self, epoch: int, batches: int) -> None:
+    def start(self, epoch: int, batches: int | None) -> None:
         self.began = time.perf_counter()
 
     def epoch(self, epoch: int, logs: dict[str, float]) -> None:
@@ -53,7 +53,7 @@ class Bar(Lines):
         self.tqdm = tqdm
         self.bar: Any = None
 
-    def start(self, epoch: int, batches: int) -> None:
+    def start(self, epoch: int, batches: int | None) -> None:
         super().start(epoch, batches)
         label = f"epoch {epoch + 1}/{self.epochs}"
         self.bar = self.tqdm(total=batches, desc=label, leave=False, dynamic_ncols=True, file=sys.stdout)

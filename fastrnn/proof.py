@@ -104,14 +104,14 @@ def prove(owner: str, model: Any, source: str, example: Example | None, toleranc
     tolerance = TOLERANCE[str(model.dtype)] if tolerance is None else float(tolerance)
     reference = GIVEN
     if example is None:
-        x = _random_input(model)
+        x = random_input(model)
         example, reference = Example(x, _outputs(_twin(model), Example(_double(x), None))), DEFINITION
     difference, ulps = _compare(owner, model, example, tolerance)
     model.proof = Proof(source, reference, difference, ulps, tolerance, _digest(model), example)
 
 
-def _random_input(model: Any) -> Any:
-    """Two sequences of seven steps, or as many as the model fixes; or two vectors."""
+def random_input(model: Any) -> Any:
+    """An x that the model takes, the same every time: two sequences of seven steps, or as many as the model fixes; or two vectors."""
     shape, rng = model.layers[0].in_shape, np.random.default_rng(0)
     steps = (7 if shape.length is None else shape.length,) if shape.sequence else ()
     if shape.ids:

@@ -20,6 +20,7 @@ import numpy as np
 from . import losses, metrics, optimizers, proof
 from .errors import ModelFormatError
 from .layers import CLASSES
+from .tensors import once_each, read_tensors
 
 FORMAT = "fastrnn 1"
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own
@@ -132,13 +133,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.close(directory)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key appears twice")
-    return found
-
-
 def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(description, tensors) of a model file.
 
@@ -147,23 +141,14 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ModelFormatError : it is truncated, edited, or no fastrnn model
     FileNotFoundError
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
-    content = Path(path).read_bytes()
     try:
-        size = int.from_bytes(content[:8], "little")
-        if len(content) < 8 or size > min(len(content) - 8, _HEADER_LIMIT):
-            raise ValueError("it is truncated")
-        header = json.loads(content[8 : 8 + size], object_pairs_hook=_no_duplicates)
-        metadata = header["__metadata__"]
+        metadata, tensors = read_tensors(path, _HEADER_LIMIT)
         if metadata["format"] != FORMAT:
             raise ValueError(f"its format is {metadata['format']!r}, this version reads {FORMAT!r}")
-        description = json.loads(metadata["description"], object_pairs_hook=_no_duplicates)
-        tensors = from_bytes(content)
+        description = json.loads(metadata["description"], object_pairs_hook=once_each)
         if _digest(metadata["description"], tensors) != metadata["sha256"]:
             raise ValueError("its checksum does not match: it was edited or damaged")
-    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{error!r} is missing" if isinstance(error, KeyError) else error
         raise ModelFormatError(
             f"load: {path} is not a whole fastrnn model: {reason}. Save it again, or take a backup."
@@ -210,8 +195,8 @@ def check_sizes(layers: Any, tensors: dict[str, np.ndarray]) -> None:
             sizes = config.get(name, 1)
             if not all(0 < size <= most for size in (sizes if isinstance(sizes, list) else [sizes])):
                 raise ValueError(f"{name}={sizes!r}, but all tensors hold {most} numbers")
-        if "layer" in config:
-            check_sizes([config["layer"]], tensors)
+        inner = [config[name] for name in ("layer", "backward_layer") if config.get(name) is not None]
+        check_sizes(inner, tensors)
 
 
 def restore(model: Any, description: dict[str, Any], tensors: Tensors) -> None:

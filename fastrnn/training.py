@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .crossentropy import FORMULA, SparseCategoricalCrossentropy
 from .errors import NonFiniteError, sentence
 from .layers import Dense, Noise
 from .layers.activation import FUNCTIONS
-from .layers.base import check_rate
+from .layers.base import check_rate, check_units
 from .loss import mean
 from .packed import Packed
 from .progress import progress
@@ -37,6 +38,7 @@ class Step:
     weights: Any
 
 
+Update = Callable[[str], Step]
 # (loss, rows it is the mean of, what metrics read, targets, weights) of a batch, whose gradients were added
 # to those of the layers.  The last three may be None where there are no metrics.
 Passed = tuple[float, int, Any, Any, Any]
@@ -175,7 +177,7 @@ def flat_rows(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any
 
 def _update_metrics(model: Any, y: Any, target: Any, weights: Any) -> None:
     if model.fused and any(m.needs_probabilities for m in model.metrics):
-        y = FUNCTIONS[model.loss.fuses][0](model.backend.xp, y)
+        y = FUNCTIONS[model.loss.fuses].value(model.backend.xp, y)
     for metric in model.metrics:
         metric.update(model.backend.xp, y, target, weights)
 
@@ -184,16 +186,26 @@ def evaluate(
     model: Any, inputs: Inputs, targets: Targets, batch_size: int, examples: np.ndarray
 ) -> dict[str, float]:
     """Loss and metrics over the examples of those indices, {"loss": ..., metric name: ...}."""
+    cuts = range(0, len(examples), batch_size)
+    return means(model, (measure(model, inputs, targets, examples[k : k + batch_size]) for k in cuts))
+
+
+def measure(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray) -> tuple[float, int]:
+    """(loss, rows) of the examples of `index`, without training; the metrics are told."""
+    out, _, target, weights = _forward(model, inputs, targets, index, None, "evaluate")
+    losses, y, target, weights, _ = loss_of_rows(model, out, target, weights, needs_gradient=False)
+    _update_metrics(model, y, target, weights)
+    return mean(losses), len(y)
+
+
+def means(model: Any, measured: Iterable[tuple[float, int]]) -> dict[str, float]:
+    """Loss and metrics over all that is measured while `measured` runs."""
     for metric in model.metrics:
         metric.reset()
     total, rows = 0.0, 0
-    for k in range(0, len(examples), batch_size):
-        index = examples[k : k + batch_size]
-        out, _, target, weights = _forward(model, inputs, targets, index, None, "evaluate")
-        losses, y, target, weights, _ = loss_of_rows(model, out, target, weights, needs_gradient=False)
-        total += mean(losses) * len(y)
-        rows += len(y)
-        _update_metrics(model, y, target, weights)
+    for value, n in measured:
+        total += value * n
+        rows += n
     loss = total / rows if rows else math.nan
     return {"loss": loss, **{m.name: m.result() for m in model.metrics}}
 
@@ -249,38 +261,89 @@ def fit(
     gradients: Gradients = whole_batch,
 ) -> History:
     """See `fastrnn.Sequential.fit`."""
-    for name, number, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-            expected = f"a whole number of at least {least}"
-            raise ValueError(sentence("fit", name, expected, repr(number)))
+    epochs = check_units("fit", "epochs", epochs, 0)
+    batch_size = check_units("fit", "batch_size", batch_size)
     if y is None:
         raise ValueError("fit: y is missing. For an autoencoder give y=x, or use fastrnn.Autoencoder.")
     inputs = model.inputs("fit", x, lengths, mask, initial_state)
     targets = Targets("fit", y, inputs, sample_weight, class_weight)
     train = np.arange(len(inputs))
-    validation = None
     check_rate("fit", "validation_split", validation_split)
+    validation = None
     if validation_data is not None:
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            expected = "(x, y) or (x, y, sample_weight)"
-            raise ValueError(sentence("fit", "validation_data", expected, validation_data))
-        vx, vy, *weight = validation_data
+        vx, vy, weight = validation_parts(validation_data)
         v_inputs = model.inputs("fit (validation)", vx)
-        v_targets = Targets("fit (validation)", vy, v_inputs, *weight)
+        v_targets = Targets("fit (validation)", vy, v_inputs, weight)
         validation = v_inputs, v_targets, np.arange(len(v_inputs))
     elif validation_split:
-        held = round(len(train) * validation_split)
-        if len(train) and not 0 < held < len(train):
-            expected = f"a share that leaves examples on both sides of {len(train)}"
-            raise ValueError(sentence("fit", "validation_split", expected, repr(validation_split)))
-        train, held_out = np.split(train, [len(train) - held])
+        train, held_out = hold_out(len(train), validation_split)
         validation = inputs, targets, held_out
     if not len(train):
         raise ValueError("fit: there is nothing to train on: x has no examples.")
-    # A stateful layer keeps one state a row: every batch must have as many.
-    stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
-    validation_size = batch_size if stateful else max(batch_size, 128)
 
+    def batches() -> tuple[int, Iterator[Update]]:
+        rng = rng_of_epoch(model) if shuffle else None
+        order = order_of_epoch(inputs.lengths[train], batch_size, rng, bucketing)
+        steps = (partial(step, model, inputs, targets, train[k], gradients=gradients) for k in order)
+        return len(order), steps
+
+    def validate() -> dict[str, float]:
+        assert validation is not None
+        v_inputs, v_targets, examples = validation
+        return evaluate(model, v_inputs, v_targets, validation_size(model, batch_size), examples)
+
+    return run(model, epochs, batches, validation and validate, callbacks, verbose)
+
+
+def rng_of_epoch(model: Any) -> np.random.Generator:
+    """What the order of the next epoch is drawn from.
+
+    It follows from the seed and the epoch's number alone, so that a training that is saved and goes on
+    meets the same batches.
+    """
+    return np.random.default_rng([model.seed, 1 << 32, model.epochs_done])
+
+
+def validation_parts(given: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight or None) of what `fit` was given as validation_data."""
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        expected = "(x, y) or (x, y, sample_weight)"
+        raise ValueError(sentence("fit", "validation_data", expected, given))
+    x, y, *weight = given
+    return x, y, weight[0] if weight else None
+
+
+def hold_out(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """The examples to train on, and the last ones, which are held out."""
+    held = round(count * share)
+    if count and not 0 < held < count:
+        expected = f"a share that leaves examples on both sides of {count}"
+        raise ValueError(sentence("fit", "validation_split", expected, repr(share)))
+    train, held_out = np.split(np.arange(count), [count - held])
+    return train, held_out
+
+
+def validation_size(model: Any, batch_size: int) -> int:
+    """Examples at a time; a stateful layer keeps one state a row: every batch must have as many."""
+    stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+    return batch_size if stateful else max(batch_size, 128)
+
+
+def run(
+    model: Any,
+    epochs: int,
+    batches: Callable[[], tuple[int | None, Iterator[Update | None]]],
+    validate: Callable[[], dict[str, float]] | None,
+    callbacks: Sequence[Callback],
+    verbose: Any,
+) -> History:
+    """The epochs of a training, whatever its batches are.
+
+    batches : called at the beginning of an epoch: (how many updates, None where nobody knows; the updates).
+        An update is called with the place that an error names.  None stands for a pause without an update,
+        at which the training can be broken off
+    validate : what to put into the logs of an epoch, or None
+    """
     history = model.history = History()
     if not isinstance(callbacks, (list, tuple)):
         raise TypeError(sentence("fit", "callbacks", "a list of fastrnn.callbacks.Callback", callbacks))
@@ -295,12 +358,9 @@ def fit(
     catches = any(getattr(c, "catches_non_finite", False) for c in callbacks)
     with whole_steps() as pressed, progress(verbose, epochs) as report:
         for epoch in range(epochs):
-            logs = _epoch(model, inputs, targets, train, epoch, batch_size, shuffle, bucketing,
-                          everyone, catches, pressed, report, gradients)  # fmt: skip
-            if validation is not None and not pressed:
-                v_inputs, v_targets, examples = validation
-                found = evaluate(model, v_inputs, v_targets, validation_size, examples)
-                logs.update({f"val_{k}": v for k, v in found.items()})
+            logs = _epoch(model, epoch, batches, everyone, catches, pressed, report)
+            if validate is not None and not pressed:
+                logs.update({f"val_{k}": v for k, v in validate().items()})
             # Broken off, an epoch has no validation: callbacks that look for it would only raise.
             for callback in [history] if pressed else everyone:
                 callback.on_epoch_end(epoch, logs)
@@ -315,43 +375,40 @@ def fit(
 
 
 def _epoch(
-    model: Any, inputs: Inputs, targets: Targets, train: np.ndarray, epoch: int, batch_size: int,
-    shuffle: bool, bucketing: bool, callbacks: Sequence[Callback], catches: bool, pressed: list[bool],
-    report: Any, gradients: Gradients,
+    model: Any, epoch: int, batches: Any, callbacks: Sequence[Callback], catches: bool, pressed: list[bool],
+    report: Any,
 ) -> dict[str, float]:  # fmt: skip
     """All batches once; the mean loss over rows, and the metrics."""
-    # The order of an epoch follows from the seed and the epoch's number alone, so that a training that is
-    # saved and goes on meets the same batches.
-    rng = np.random.default_rng([model.seed, 1 << 32, model.epochs_done]) if shuffle else None
-    batches = order_of_epoch(inputs.lengths[train], batch_size, rng, bucketing)
+    count, updates = batches()
     for callback in callbacks:
         callback.on_epoch_begin(epoch)
     for metric in model.metrics:
         metric.reset()
-    total, rows = 0.0, 0
-    report.start(epoch, len(batches))
-    for k, chosen in enumerate(batches):
-        for callback in callbacks:
-            callback.on_train_batch_begin(k)
-        where = f"fit, epoch {epoch + 1}, batch {k + 1}"
-        try:
-            done = step(model, inputs, targets, train[chosen], where, gradients)
-        except NonFiniteError:
-            if not catches:
-                raise
+    total, rows, k = 0.0, 0, 0
+    report.start(epoch, count)
+    for update in updates:
+        if update is not None:
             for callback in callbacks:
-                callback.on_train_batch_end(k, {"loss": math.nan})
-            model.stop_training = True
-            total, rows = math.nan, 1  # the mean of the good steps would look like a good epoch
-            break
-        total += done.loss * done.rows
-        rows += done.rows
-        if model.metrics:
-            _update_metrics(model, done.y, done.target, done.weights)
-        logs = {"loss": total / rows if rows else 0.0}
-        for callback in callbacks:
-            callback.on_train_batch_end(k, logs)
-        report.batch(k, logs)
+                callback.on_train_batch_begin(k)
+            try:
+                done = update(f"fit, epoch {epoch + 1}, batch {k + 1}")
+            except NonFiniteError:
+                if not catches:
+                    raise
+                for callback in callbacks:
+                    callback.on_train_batch_end(k, {"loss": math.nan})
+                model.stop_training = True
+                total, rows = math.nan, 1  # the mean of the good steps would look like a good epoch
+                break
+            total += done.loss * done.rows
+            rows += done.rows
+            if model.metrics:
+                _update_metrics(model, done.y, done.target, done.weights)
+            logs = {"loss": total / rows if rows else 0.0}
+            for callback in callbacks:
+                callback.on_train_batch_end(k, logs)
+            report.batch(k, logs)
+            k += 1
         if pressed or model.stop_training:
             break
     else:

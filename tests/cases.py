@@ -5,6 +5,8 @@ A state is always a tuple here, also where a cell has one: (h,) or (h, c).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,9 @@ import numpy as np
 import fastrnn as fr
 from fastrnn.backends import get_backend
 from fastrnn.cells import CELLS, Cell
-from fastrnn.packed import Layout, Packed
+from fastrnn.packed import Layout, Packed, layout_of, pack, unpack
 
-NAMES = tuple(CELLS)  # rnn_tanh, rnn_relu, lstm, gru
+NAMES = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # those that fastrnn.functional has
 BACKENDS = ("reference", "cpu")
 THREADS = (1, 2, 3, 7)
 
@@ -31,6 +33,70 @@ SIZES = (
 )
 # Enough multiply-adds in every phase for more threads to start (FEW_MULTIPLY_ADDS = 5,000,000).
 BIG = (40, 14, 130, 97)
+
+
+
+def sigmoid(a: Any) -> Any:
+    return 1 / (1 + np.exp(-a))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A cell of the battery, and what the textbook has to know of it: its activations, written once more.
+
+    f, g, h : of the gates, of the candidate (or new state), and of the memory that is shown
+    """
+
+    cell: Cell
+    f: Callable[[Any], Any] = sigmoid
+    g: Callable[[Any], Any] = np.tanh
+    h: Callable[[Any], Any] = np.tanh
+
+
+def within(bound: float, f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """f behind a clip."""
+    return lambda a: f(np.maximum(np.minimum(a, bound), -bound))
+
+
+def leaky(a: Any) -> Any:
+    return np.where(a < 0, 0.3 * a, a)
+
+
+# Every cell that has a name, and combinations that have each feature beside each other one.
+TRIED: dict[str, Tried] = {
+    **{name: Tried(CELLS[name]) for name in CELLS},
+    "rnn_relu": Tried(CELLS["rnn_relu"], g=lambda a: np.maximum(a, 0)),
+    "lstm_projected": Tried(fr.LSTM(4, projection=3).cell),
+    "rnn[leaky_relu,clip]": Tried(
+        fr.RNN(4, ["leaky_relu", 0.3], clip=1.5).cell, g=within(1.5, leaky)
+    ),
+    "gru[softsign,silu,clip]": Tried(
+        fr.GRU(4, "silu", "softsign", clip=2).cell,
+        within(2, lambda a: a / (1 + abs(a))),
+        within(2, lambda a: a * sigmoid(a)),
+    ),
+    "gru_before[sigmoid,leaky_relu]": Tried(
+        fr.GRU(4, ["leaky_relu", 0.3], reset_after=False).cell, g=leaky
+    ),
+    "lstm[elu,affine,softsign]": Tried(
+        fr.LSTM(4, ["affine", 0.7, 0.2], ["elu", 0.5], output_activation="softsign").cell,
+        lambda a: np.where(a < 0, 0.5 * np.expm1(np.minimum(a, 0)), a),
+        lambda a: 0.7 * a + 0.2,
+        lambda a: a / (1 + abs(a)),
+    ),
+    "lstm with everything": Tried(
+        fr.LSTM(
+            4, ["leaky_relu", 0.3], output_activation=["scaled_tanh", 1.5, 0.5], peepholes=True,
+            coupled=True, clip=1.5, projection=3,
+        ).cell,
+        within(1.5, sigmoid),
+        within(1.5, leaky),
+        lambda a: 1.5 * np.tanh(0.5 * a),
+    ),
+    "lstm_peephole_projected[clip]": Tried(
+        fr.LSTM(4, peepholes=True, projection=5, clip=1.5).cell, within(1.5, sigmoid), within(1.5, np.tanh)
+    ),
+}  # fmt: skip
 
 LENGTHS = {
     "all full": [6, 6, 6, 6, 6],
@@ -63,11 +129,9 @@ def holes(batch: int, span: int) -> np.ndarray:
 
 def random_params(cell: Cell, inputs: int, units: int, rng: Any, dtype: Any = np.float64) -> Any:
     """Random, asymmetric weights and biases: no two gates alike, nothing zero."""
-    G = len(cell.gates) * units
-    shapes: dict[str, tuple[int, ...]] = {"W_ih": (G, inputs), "W_hh": (G, units)}
-    shapes |= {b: (G,) for b in (("b_ih", "b_hh") if cell.name == "gru" else ("b",))}
+    made = cell.init(np.random.default_rng(0), inputs, units, np.float64)
     params = {}
-    for name, shape in shapes.items():
+    for name, shape in ((name, array.shape) for name, array in made.items()):
         scale = 1.0 if len(shape) == 1 else 1.2 / max(1, shape[1]) ** 0.5
         params[name] = (scale * rng.standard_normal(shape)).astype(dtype)
     return params
@@ -75,7 +139,7 @@ def random_params(cell: Cell, inputs: int, units: int, rng: Any, dtype: Any = np
 
 def random_states(cell: Cell, batch: int, units: int, rng: Any, dtype: Any = np.float64) -> Any:
     """Non-zero initial states, different from each other."""
-    return tuple(rng.standard_normal((batch, units)).astype(dtype) for _ in cell.states)
+    return tuple(rng.standard_normal((batch, width)).astype(dtype) for width in cell.widths(units))
 
 
 def ragged(batch: int, span: int, rng: Any) -> np.ndarray:
@@ -95,7 +159,9 @@ def packed_problem(cell: Cell, layout: Layout, inputs: int, units: int, dtype: A
 
 
 def call(cell: Any, x: Any, params: Any, s0: Any = None, **options: Any) -> Any:
-    """fr.functional's forward of that cell: (y, sT as a tuple, cache)."""
+    """fr.functional's forward of that cell: (y, sT as a tuple, cache); of other cells, what it would be."""
+    if cell.name not in NAMES:
+        return _door(cell, x, params, s0, **options)
     kind, _, activation = cell.name.partition("_")
     if activation:
         options["activation"] = activation
@@ -107,11 +173,38 @@ def call(cell: Any, x: Any, params: Any, s0: Any = None, **options: Any) -> Any:
 
 def call_back(cell: Any, dy: Any, cache: Any, dsT: Any = None) -> Any:
     """fr.functional's backward of that cell: (dx, ds0 as a tuple, dparams)."""
+    if cell.name not in NAMES:
+        return _door_back(dy, cache, dsT)
     if dsT is not None and len(cell.states) == 1:
         (dsT,) = dsT
     kind = cell.name.partition("_")[0]
     dx, ds0, dparams = getattr(fr.functional, f"{kind}_backward")(dy, cache, dsT)
     return dx, ds0 if len(cell.states) > 1 else (ds0,), dparams
+
+
+def _door(
+    cell: Cell, x: Any, params: Any, s0: Any, lengths: Any = None, mask: Any = None, reverse: bool = False,
+    training: bool = False, time_major: bool = False,
+) -> Any:  # fmt: skip
+    backend = get_backend()
+    T, B = x.shape[:2] if time_major else x.shape[1::-1]
+    layout = layout_of("door", B, T, lengths, mask)
+    turn = layout.reversal if reverse else slice(None)
+    packed = Packed(pack(np, x, layout, time_major)[turn], layout)
+    start = tuple(s[layout.order] for s in s0)
+    y, sT, content = backend.run(cell, "forward", params, packed, start, training)
+    y = unpack(np, y[turn], layout, time_major)
+    cache = (cell, backend, params, layout, turn, time_major, content)
+    return y, tuple(s[layout.inverse_order] for s in sT), cache if training else None
+
+
+def _door_back(dy: Any, cache: Any, dsT: Any) -> Any:
+    cell, backend, params, layout, turn, time_major, content = cache
+    rows = None if dy is None else pack(np, dy, layout, time_major)[turn]
+    last = None if dsT is None else tuple(d[layout.order] for d in dsT)
+    dx, ds0, dparams = backend.run(cell, "backward", params, content, rows, last)
+    dx = unpack(np, dx[turn], layout, time_major)
+    return dx, tuple(d[layout.inverse_order] for d in ds0), dparams
 
 
 def as_functions(cell: Cell, layout: Layout, backend: str = "reference", h_mask: Any = None) -> Any:

@@ -64,6 +64,8 @@ def test_list_prints_every_case_and_no_tiny_one() -> None:
             assert sum(name.startswith(f"{cell}-{mode}-") for name in names) == 12 + 2 + more
     assert sum(name.startswith("autoencoder-") for name in names) == 3
     assert {"bilstm-inference-32x30x300x300", "bilstm-training-32x30x300x300"} <= set(names)
+    ends = ("1x", "32x", "one-thread-1x", "one-thread-32x")
+    assert {f"classifier-inference-{end}50x64x128" for end in ends} <= set(names)
 
 
 def test_select_takes_patterns_and_quick_leaves_the_large_ones_out() -> None:
@@ -181,10 +183,11 @@ def expected_of(case: cases.Case, given: dict[str, Any]) -> Any:
 
 # -- peers ------------------------------------------------------------------------------------
 
+TORCH = importlib.util.find_spec("torch") is not None  # which writes the classifier's file
 # The libraries of each peer, and what it can do.
 LIBRARIES = {
-    "pytorch": ("torch", "lstm gru rnn autoencoder bilstm", "inference training"),
-    "onnxruntime": ("onnxruntime onnx", "lstm gru rnn", "inference"),
+    "pytorch": ("torch", "lstm gru rnn autoencoder bilstm classifier", "inference training"),
+    "onnxruntime": ("onnxruntime onnx", f"lstm gru rnn{' classifier' * TORCH}", "inference"),
     "openvino": ("openvino onnx", "lstm gru rnn", "inference"),
     "jax": ("jax", "lstm gru rnn autoencoder", "inference training"),
     "keras": ("keras jax", "lstm gru rnn autoencoder", "inference training"),
@@ -238,7 +241,10 @@ def test_the_compiler_says_what_it_leaves_out() -> None:
         worker.end()
 
 
-@pytest.mark.parametrize("name", [c.name for c in cases.TINY if c.subject in ("stream", "words")])
+OWN_DATA = [c.name for c in cases.TINY if c.subject in ("stream", "words", "classifier")]
+
+
+@pytest.mark.parametrize("name", OWN_DATA)
 def test_fastrnn_streams_and_tags(name: str) -> None:
     peer, case = importlib.import_module(PEERS[OURS]), cases.BY_NAME[name]
     subject = verify.subject(case)
@@ -518,7 +524,7 @@ def goal(title: str) -> goals.Goal:
 
 def test_every_goal_is_about_the_cases_of_the_plan() -> None:
     counts = {g.title: sum(g.wants(case) for case in cases.CASES) for g in goals.GOALS}
-    assert list(counts.values()) == [12, 12, 12, 48, 3, 3, 9, 9, 1, 1, 1, 3, 2, 6]
+    assert list(counts.values()) == [12, 12, 12, 48, 3, 3, 9, 9, 1, 1, 1, 3, 2, 4, 6]
     assert not any(g.wants(case) for g in goals.GOALS for case in cases.TINY)
 
 

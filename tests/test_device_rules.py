@@ -31,6 +31,24 @@ def recurrent_stack() -> list[fr.Layer]:
     ]
 
 
+def varied_stack() -> list[fr.Layer]:
+    """Cells whose parts and activations are not the usual ones."""
+    lstm = fr.LSTM(
+        5, ["leaky_relu", 0.2], "hard_sigmoid", output_activation="softsign", peepholes=True, coupled=True,
+        clip=2, projection=3, return_sequences=True,
+    )  # fmt: skip
+    return [
+        fr.Bidirectional(lstm),
+        fr.GRU(4, "gelu", reset_after=False, return_sequences=True, recurrent_dropout=0.2),
+        fr.GRU(4, "selu", ["hard_sigmoid", 1 / 6], return_sequences=True),
+        fr.LSTM(4, "elu", projection=3, return_sequences=True),
+        fr.RNN(4, "hard_silu", clip=1),
+        fr.Dense(4, activation="silu"),
+        fr.Activation(["scaled_tanh", 1.2, 0.7]),
+        fr.Dense(3, activation="softmax"),
+    ]
+
+
 def ids_stack() -> list[fr.Layer]:
     return [fr.Embedding(7, 4, mask_zero=True), fr.LSTM(5), fr.Dense(3, activation="softmax")]
 
@@ -51,7 +69,7 @@ def words_stack() -> list[fr.Layer]:
     return [words, fr.LSTM(4), fr.Dense(3, activation="softmax")]
 
 
-@pytest.mark.parametrize("kind", ["padded", "ragged", "ids", "one-hot", "words", "autoencoder"])
+@pytest.mark.parametrize("kind", ["padded", "ragged", "varied", "ids", "one-hot", "words", "autoencoder"])
 def test_training_never_mixes_host_and_device(device: None, kind: str) -> None:
     rng = np.random.default_rng(0)
     y: Any = rng.integers(0, 3, 9)
@@ -59,9 +77,9 @@ def test_training_never_mixes_host_and_device(device: None, kind: str) -> None:
     if kind == "padded":
         x: Any = rng.standard_normal((9, 6, 2))
         make = recurrent_stack
-    elif kind == "ragged":
+    elif kind in ("ragged", "varied"):
         x = [rng.standard_normal((n, 2)) for n in (3, 0, 6, 1, 4, 2, 5, 2, 3)]
-        make = recurrent_stack
+        make = recurrent_stack if kind == "ragged" else varied_stack
         optimizer = fr.optimizers.SGD(0.01, momentum=0.9, clipvalue=0.5)
     elif kind == "autoencoder":
         x = y = rng.standard_normal((9, 5, 2))

@@ -68,9 +68,12 @@ def test_python_blocks_run(document: Path, tmp_path: Path, monkeypatch: pytest.M
     run_blocks(document)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
-def test_equations_are_those_of_the_cell(name: str) -> None:
-    document = ROOT / "docs" / f"{name}.md"
+@pytest.mark.parametrize(("name", "page"), [
+    ("rnn", "rnn"), ("lstm", "lstm"), ("gru", "gru"), ("gru_before", "variants"), ("clip", "variants"),
+    ("lstm_peephole", "variants"), ("lstm_coupled", "variants"), ("lstm_projected", "variants"),
+])  # fmt: skip
+def test_equations_are_those_of_the_cell(name: str, page: str) -> None:
+    document = ROOT / "docs" / f"{page}.md"
     if not document.exists():
         pytest.skip("no documents here")
     docstring = importlib.import_module(f"fastrnn.cells.{name}").__doc__ or ""

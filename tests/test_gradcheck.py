@@ -6,6 +6,7 @@ functions, or a patch of one function it calls; and each names the law of test_c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,13 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 import test_cells as laws
-from cases import NAMES, as_functions
+from cases import NAMES, TRIED, as_functions
 from gradcheck import GradientError, check_gradients
 
-from fastrnn.cells import CELLS, cell, gru, lstm, rnn
+from fastrnn.cells import CELLS, cell
+from fastrnn.cells.clip import Clipped
+from fastrnn.cells.lstm import Form
+from fastrnn.cells.lstm_coupled import Coupled
+from fastrnn.cells.lstm_peephole import Peepholes
+from fastrnn.cells.lstm_projected import Projection
 from fastrnn.packed import Layout
 
-MODULES = {"rnn_tanh": rnn, "rnn_relu": rnn, "lstm": lstm, "gru": gru}
+ALL = "lstm with everything"
+EVERY = (*NAMES, "gru_before", ALL)  # each time loop, and each feature
 Patch = pytest.MonkeyPatch
 
 
@@ -144,7 +151,7 @@ def patched(name: str, make: Callable[[Any], Any]) -> Callable[[Patch, Any], Any
     """A mutant in whose module the function `name` is make(the real one)."""
 
     def mutate(patch: Patch, real: Any) -> Any:
-        patch.setattr(MODULES[real.name], name, make(getattr(cell, name)))
+        patch.setattr(sys.modules[real.backward.func.__module__], name, make(getattr(cell, name)))
         return real
 
     return mutate
@@ -247,6 +254,68 @@ def scaled(what: str, factor: float) -> Callable[[Patch, Any], Any]:
     return wrap_backward(change)
 
 
+def part(owner: type, name: str, make: Callable[[Any], Any]) -> Callable[[Patch, Any], Any]:
+    """A mutant with another method in a part of its form: make(the real one)."""
+
+    def mutate(patch: Patch, real: Any) -> Any:
+        patch.setattr(owner, name, make(getattr(owner, name)))
+        return real
+
+    return mutate
+
+
+def weights_alone(real: Any) -> Any:
+    """dp is right, but nothing goes back to the memory."""
+
+    def back(self: Any, *args: Any) -> Any:
+        return 0 * real(self, *args)
+
+    return back
+
+
+def at_the_output_alone(real: Any) -> Any:
+    """i and f hand nothing back to the memory before them."""
+    return lambda self, params, grads, da, letters, c: real(self, params, grads, da, letters, c) * (
+        letters == "o"
+    )
+
+
+def looks_late(real: Any) -> Any:
+    """dp is summed over the memory that follows the row's own: the next row's, where there is one."""
+
+    def back(self: Any, params: Any, grads: Any, da: Any, letters: str, c: Any) -> Any:
+        return real(self, params, grads, da, letters, np.roll(c, 1, axis=0))
+
+    return back
+
+
+def old_memory_at_the_output(real: Any) -> Any:
+    """o looks at c before the step, forwards; for a wrong textbook."""
+
+    def forward(self: Any, xp: Any, a: Any, gate: Any, letters: str) -> Any:
+        return real(self, xp, a, gate, "ifgo" if letters == "ifg" else "")
+
+    return forward
+
+
+def adds(real: Any) -> Any:
+    """f = 1 - i, as if it were f = 1 + i."""
+
+    def back(self: Any, d: Any) -> None:
+        d["i"] += d.pop("f")
+
+    return back
+
+
+def forgets_forget(real: Any) -> Any:
+    """What goes through f = 1 - i is dropped."""
+
+    def back(self: Any, d: Any) -> None:
+        del d["f"]
+
+    return back
+
+
 def from_weights(params: Any, dx: Any, ds0: Any, dparams: Any) -> Any:
     return dx, ds0, {k: d + params[k] for k, d in dparams.items()}
 
@@ -258,13 +327,13 @@ def nothing(params: Any, dx: Any, ds0: Any, dparams: Any) -> Any:
 
 Exhibit = tuple[str, Callable[[Patch, Any], Any], tuple[str, ...], Callable[..., None]]
 MUSEUM: tuple[Exhibit, ...] = (
-    ("starts from the weights", wrap_backward(from_weights), NAMES, laws.gradients_one_step),
-    ("all zero", wrap_backward(nothing), NAMES, laws.gradients_one_step),
-    ("first step dropped", patched("collect_input", first_step_dropped), NAMES,
+    ("starts from the weights", wrap_backward(from_weights), EVERY, laws.gradients_one_step),
+    ("all zero", wrap_backward(nothing), EVERY, laws.gradients_one_step),
+    ("first step dropped", patched("collect_input", first_step_dropped), EVERY,
      laws.gradients_one_step),
-    ("first step dropped", patched("collect_input", first_step_dropped), NAMES, laws.gradients),
-    ("y[t] for y[t-1]", patched("recurrent_input", reads_after), NAMES, laws.gradients),
-    ("y[t] for y[t-1]", patched("recurrent_input", reads_after), NAMES, laws.gradients_last_step),
+    ("first step dropped", patched("collect_input", first_step_dropped), EVERY, laws.gradients),
+    ("y[t] for y[t-1]", patched("recurrent_input", reads_after), EVERY, laws.gradients),
+    ("y[t] for y[t-1]", patched("recurrent_input", reads_after), EVERY, laws.gradients_last_step),
     ("h, c swapped forwards", lambda _, c: states_swapped(c, True, False), ("lstm",),
      laws.gradients),
     ("h, c swapped backwards", lambda _, c: states_swapped(c, False, True), ("lstm",),
@@ -273,14 +342,36 @@ MUSEUM: tuple[Exhibit, ...] = (
      laws.textbook),
     ("wrong slice at the start",
      patched("recurrent_input", start_reads(lambda h, layout, n: h[len(h) - n :])),
-     NAMES, laws.gradients_one_step),
+     EVERY, laws.gradients_one_step),
     ("right only from zero",
      patched("recurrent_input", start_reads(lambda h, layout, n: 0 * h[:n])),
-     NAMES, laws.gradients_one_step),
-    ("unzeroed workspace", patched("collect_input", unzeroed_workspace), NAMES, laws.poisoned),
+     EVERY, laws.gradients_one_step),
+    ("unzeroed workspace", patched("collect_input", unzeroed_workspace), EVERY, laws.poisoned),
     ("swapped gates", gates_swapped, ("lstm", "gru"), laws.textbook),
-    ("mask ignored", ignores_mask(("forward", "backward")), NAMES, laws.textbook),
-    ("mask ignored backwards", ignores_mask(("backward",)), NAMES,
+    ("no gradient through the peepholes", part(Peepholes, "back", weights_alone),
+     ("lstm_peephole", ALL), laws.gradients),
+    ("only the output looks", part(Peepholes, "back", at_the_output_alone),
+     ("lstm_peephole", ALL), laws.gradients),
+    ("peepholes look at another row", part(Peepholes, "back", looks_late),
+     ("lstm_peephole", ALL), laws.gradients_one_step),
+    ("the output looks too early", part(Form, "open", old_memory_at_the_output),
+     ("lstm_peephole", ALL), laws.textbook),
+    ("coupled with the wrong sign", part(Coupled, "back", adds), ("lstm_coupled", ALL),
+     laws.gradients_one_step),
+    ("coupling dropped", part(Coupled, "back", forgets_forget), ("lstm_coupled", ALL),
+     laws.gradients_one_step),
+    ("projection not learnt", part(Projection, "collect", lambda real: lambda *args: None),
+     ("lstm_projected", ALL), laws.gradients_one_step),
+    ("projection twice", part(Projection, "back", lambda real: lambda *args: 2 * real(*args)),
+     ("lstm_projected", ALL), laws.gradients_one_step),
+    ("clip ignored backwards",
+     part(Clipped, "slope", lambda real: lambda self, xp, a, y: self.function.slope(xp, a, y)),
+     ("rnn[leaky_relu,clip]", "gru[softsign,silu,clip]", ALL), laws.gradients),
+    ("clip ignored",
+     part(Clipped, "value", lambda real: lambda self, xp, a: self.function.value(xp, a)),
+     ("rnn[leaky_relu,clip]", "gru[softsign,silu,clip]", ALL), laws.textbook),
+    ("mask ignored", ignores_mask(("forward", "backward")), EVERY, laws.textbook),
+    ("mask ignored backwards", ignores_mask(("backward",)), EVERY,
      laws.gradients_recurrent_dropout),
 )  # fmt: skip
 
@@ -291,17 +382,18 @@ MUSEUM: tuple[Exhibit, ...] = (
 )
 def test_museum(mutate: Any, name: str, law: Any, monkeypatch: Patch) -> None:
     """The real cell obeys the law, the mutant is caught by it."""
-    law(CELLS[name], "reference")
-    mutant = mutate(monkeypatch, CELLS[name])
+    real = TRIED[name].cell
+    law(real, "reference")
+    mutant = mutate(monkeypatch, real)
     with pytest.raises(AssertionError):
         law(mutant, "reference")
 
 
 @pytest.mark.parametrize("factor", [0, -1, 2, 1 + 1e-6])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_gradient_is_looked_at(name: str, factor: float) -> None:
     """Nothing, a flipped sign, 100 % and 0.0001 % too much, in one gradient at a time."""
-    real, layout = CELLS[name], Layout.from_lengths(np.array([3, 6, 1, 0, 5]), 6)
+    real, layout = TRIED[name].cell, Layout.from_lengths(np.array([3, 6, 1, 0, 5]), 6)
     inputs = laws.inputs_of(real, layout)
     for what in ("x", "state", *(set(inputs) - {"x", *real.states})):
         mutant = scaled(what, factor)(pytest.MonkeyPatch(), real)
@@ -332,7 +424,7 @@ def test_a_zero_state_hides_what_a_non_zero_one_shows(monkeypatch: Patch) -> Non
         check_gradients(*functions, inputs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_reversal_off_by_one_is_caught(name: str, monkeypatch: Patch) -> None:
     """Running backwards from the longest row's last step, not from each row's own."""
 
@@ -342,4 +434,4 @@ def test_reversal_off_by_one_is_caught(name: str, monkeypatch: Patch) -> None:
 
     monkeypatch.setattr(Layout, "reversal", property(wrong))
     with pytest.raises(AssertionError):
-        laws.reverse(CELLS[name], "reference")
+        laws.reverse(TRIED[name].cell, "reference")

@@ -23,7 +23,7 @@ FREE = {"errors", "threads", "_version"}  # import nothing of fastrnn, may be im
 MODEL = {
     "model", "training", "callbacks", "progress", "autoencoder", "streaming", "gradient_flow",
     "serialization", "interop", "batches", "summary", "drawing", "proof", "reading", "truncated", "checkpoints",
-    "explain",
+    "explain", "tensors", "windows", "prediction", "footprint", "allocations",
 }  # fmt: skip
 LAYERS = {
     "layers",
@@ -213,8 +213,11 @@ def test_no_unfinished_business() -> None:
 
 
 def test_the_same_stem_at_every_depth() -> None:
-    """A kernel of a cell has the cell's name; the lstm is found in one look."""
+    """A kernel of a cell has the name of the cell's file; the lstm is found in one look."""
     cells = {p.stem for p in (PACKAGE / "cells").glob("*.py")} - {"__init__", "cell"}
+    layers = {p.stem for p in (PACKAGE / "layers").glob("*.py")}
     kernels = {p.stem for p in CYTHON if p.suffix == ".pyx" and not p.stem.startswith("_")}
+    assert {"rnn", "lstm", "gru"} <= cells & layers
     if kernels:
-        assert cells | {"dense", "update", "crossentropy"} == kernels
+        assert kernels - cells == {"dense", "update", "crossentropy"}
+        assert {"rnn", "lstm", "gru"} <= kernels

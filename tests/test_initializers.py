@@ -128,11 +128,30 @@ def test_chrono_is_saved_and_the_other_weights_do_not_change(tmp_path):
     assert initializers.get({"name": "chrono", "steps": 9}) == chrono
 
 
+def test_chrono_in_cells_like_the_lstm_and_the_gru():
+    """Coupled: the input gate alone decides; all biases of the others are 0."""
+    chrono = initializers.Chrono(50)
+    for layer, keep in ((fr.LSTM(8, coupled=True, projection=3, bias_initializer=chrono), {"i": -1}),
+                        (fr.LSTM(8, peepholes=True, bias_initializer=chrono), {"f": 1, "i": -1}),
+                        (fr.GRU(8, reset_after=False, bias_initializer=chrono), {"z": 1})):  # fmt: skip
+        fr.Sequential([layer], seed=0, dtype="float64").build((None, None, 2))
+        blocks = dict(zip(layer.cell.gates, layer.params["b"].reshape(-1, 8), strict=True))
+        for letter, bias in blocks.items():
+            u = np.exp(keep.get(letter, 0) * bias)
+            assert (u >= 1).all() and (u <= 49.001).all() and (len(set(u)) > 1) == (letter in keep)
+        if len(keep) == 2:
+            np.testing.assert_array_equal(blocks["i"], -blocks["f"])
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: initializers.Chrono(1), "Chrono: steps must be a whole number of at least 2, got 1"),
     (lambda: initializers.Chrono(2.5), "Chrono: steps must be a whole number of at least 2, got 2.5"),
     (lambda: fr.RNN(3, bias_initializer=initializers.Chrono(9)),
-     "Chrono: the cell must be lstm or gru, which have gates for it, got rnn_tanh"),
+     "Chrono: the cell must be lstm or gru, which have sigmoid gates for it, got rnn_tanh"),
+    (lambda: fr.GRU(3, clip=2, bias_initializer=initializers.Chrono(9)),
+     "Chrono: the cell must be lstm or gru, which have sigmoid gates for it, got gru\\[clip=2.0"),
+    (lambda: fr.LSTM(3, recurrent_activation="hard_sigmoid", bias_initializer=initializers.Chrono(9)),
+     "sigmoid gates for it, got lstm\\[hard_sigmoid,tanh,tanh"),
     (lambda: fr.LSTM(3, kernel_initializer=initializers.Chrono(9)),
      "Chrono: it is a bias_initializer of LSTM and GRU"),
     (lambda: fr.Dense(3, bias_initializer="chrono"), "Chrono: it is a bias_initializer of LSTM and GRU"),

@@ -152,6 +152,8 @@ KIND_OF_CELL: dict[str, Callable[..., Layer]] = {
     "relu": lambda **k: fr.RNN(4, activation="relu", **k),
     "lstm": lambda **k: fr.LSTM(4, **k),
     "gru": lambda **k: fr.GRU(4, **k),
+    "varied": lambda **k: fr.LSTM(4, peepholes=True, coupled=True, projection=3, clip=2, **k),
+    "before": lambda **k: fr.GRU(4, ["leaky_relu", 0.5], reset_after=False, **k),
     "own": lambda **k: fr.Recurrent(4, LEAKY, **k),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -197,12 +199,16 @@ def test_stacked(kind: str, backend: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "ragged", "holes"])
-@pytest.mark.parametrize("behind", ["rnn", "lstm", "gru", "bidirectional", "dense", "two"])
+@pytest.mark.parametrize(
+    "behind", ["rnn", "lstm", "gru", "varied", "before", "bidirectional", "dense", "two"]
+)
 def test_one_hot(behind: str, kind: str) -> None:
     layers: dict[str, list[Layer]] = {
         "rnn": [fr.RNN(4, activation="relu", recurrent_dropout=0.2)],
         "lstm": [fr.LSTM(4, return_sequences=True)],
         "gru": [fr.GRU(4, go_backwards=True)],
+        "varied": [KIND_OF_CELL["varied"](recurrent_dropout=0.2)],
+        "before": [KIND_OF_CELL["before"](return_sequences=True)],
         "bidirectional": [fr.Bidirectional(fr.LSTM(3, return_sequences=True), "mul")],
         "dense": [fr.Dense(3, activation="sigmoid")],
         "two": [fr.TimeDistributed(fr.Dense(3)), fr.GRU(2)],
@@ -372,7 +378,7 @@ def test_go_backwards_gives_the_steps_in_the_order_they_were_run(cell: str) -> N
     assert_close(backwards, flipped, 1e-14)
     last = outputs([KIND_OF_CELL[cell](go_backwards=True)], x)
     for b, n in enumerate(LENGTHS):
-        assert_close(last[b], backwards[b][-1] if n else np.zeros(4), 1e-14)
+        assert_close(last[b], backwards[b][-1] if n else np.zeros(last.shape[1]), 1e-14)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -582,13 +588,34 @@ IDS = np.zeros((2, 5), int)
         (lambda: fr.GRU(2.0), ValueError, "GRU: units must be a whole number of at least 1, got 2.0."),
         (lambda: fr.RNN(True), ValueError, "RNN: units must be a whole number of at least 1, got True."),
         (lambda: fr.RNN(3, activation="tahn"), ValueError,
-         "RNN: activation must be one of tanh, relu, got 'tahn'. Did you mean 'tanh'?"),
+         "relu6, hard_tanh, got 'tahn'. Did you mean 'tanh'?"),
         (lambda: fr.Recurrent(3, "lsmt"), ValueError,
-         "Recurrent: cell must be one of rnn_tanh, rnn_relu, lstm, gru, got 'lsmt'. Did you mean 'lstm'?"),
+         "lstm_peephole_coupled, gru_before, got 'lsmt'. Did you mean 'lstm'?"),
         (lambda: fr.Recurrent(3, 5), TypeError,
          "Recurrent: cell must be the name of a cell or a fastrnn.Cell, got 5."),
         (lambda: fr.Recurrent(3, replace(LEAKY, name="gru")), ValueError,
-         "Recurrent: cell.name must be other than rnn_tanh, rnn_relu, lstm, gru, got 'gru'."),
+         "Recurrent: cell.name must be other than those of the built-in cells, got 'gru'."),
+        (lambda: fr.Recurrent(3, replace(LEAKY, name="lstm_projected")), ValueError,
+         "Recurrent: cell.name must be other than those of the built-in cells, got 'lstm_projected'."),
+        (lambda: fr.LSTM(3, ["leaky_relu", 1, 2]), ValueError,
+         "LSTM: activation must be 'leaky_relu' with at most 1 finite numbers, got ['leaky_relu', 1, 2]."),
+        (lambda: fr.LSTM(3, recurrent_activation=["tanh", 1]), ValueError,
+         "LSTM: recurrent_activation must be 'tanh' without numbers, got ['tanh', 1]."),
+        (lambda: fr.LSTM(3, output_activation=["affine", math.inf]), ValueError,
+         "LSTM: output_activation must be 'affine' with at most 2 finite numbers, got ['affine', inf]."),
+        (lambda: fr.GRU(3, ["affine", True]), ValueError, "GRU: activation must be 'affine' with at most 2"),
+        (lambda: fr.GRU(3, recurrent_activation="softmax"), ValueError,
+         "GRU: recurrent_activation must be one of linear, relu, tanh, sigmoid, affine, leaky_relu, "),
+        (lambda: fr.GRU(3, []), ValueError, "GRU: activation must be one of linear, relu"),
+        (lambda: fr.GRU(3, reset_after=1), ValueError, "GRU: reset_after must be True or False, got 1."),
+        (lambda: fr.RNN(3, clip=0), ValueError,
+         "RNN: clip must be None or a finite number above 0, got 0."),
+        (lambda: fr.GRU(3, clip=math.inf), ValueError, "GRU: clip must be None or a finite number above 0"),
+        (lambda: fr.LSTM(3, clip=True), ValueError, "LSTM: clip must be None or a finite number above 0"),
+        (lambda: fr.LSTM(3, peepholes="yes"), ValueError, "LSTM: peepholes must be True or False, got"),
+        (lambda: fr.LSTM(3, coupled=None), ValueError, "LSTM: coupled must be True or False, got None."),
+        (lambda: fr.LSTM(3, projection=0), ValueError,
+         "LSTM: projection must be a whole number of at least 1, got 0."),
         (lambda: fr.LSTM(3, dropout=1.0), ValueError, "LSTM: dropout must be a number in [0, 1), got 1.0."),
         (lambda: fr.LSTM(3, recurrent_dropout=-0.1), ValueError,
          "LSTM: recurrent_dropout must be a number in [0, 1), got -0.1."),
@@ -602,8 +629,7 @@ IDS = np.zeros((2, 5), int)
          "ActivityRegularization: l1 must be a number of at least 0, got 'a'."),
         (lambda: fr.Dense(-2), ValueError, "Dense: units must be a whole number of at least 1, got -2."),
         (lambda: fr.Dense(3, activation="sigmoyd"), ValueError,
-         "Dense(units=3): activation must be one of linear, relu, tanh, sigmoid, softmax, softplus, elu, "
-         "got 'sigmoyd'. Did you mean 'sigmoid'?"),
+         "relu6, hard_tanh, softmax, got 'sigmoyd'. Did you mean 'sigmoid'?"),
         (lambda: fr.Activation("soft"), ValueError, "Activation(): activation must be one of linear, relu"),
         (lambda: fr.Embedding(0, 3), ValueError,
          "Embedding: input_dim must be a whole number of at least 1, got 0."),

@@ -50,6 +50,8 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
         return _words(case, given)
     if case.subject == "stream":
         return _stream(case, given)
+    if case.subject == "classifier":
+        return _classifier(case, given)
     if not case.training and hasattr(fr, "Weights"):
         # Weights that stay as they are, prepared once, as an ONNX Runtime session has them. In training
         # they change with every step.
@@ -70,6 +72,16 @@ def _stream(case: Case, given: dict[str, Any]) -> Work:
         return {"y": np.stack([np.array(step(row)) for row in x])}  # step may give the same array again
 
     return Work(partial(step, x[0]), steps)
+
+
+def _classifier(case: Case, given: dict[str, Any]) -> Work:
+    if not hasattr(fr, "interop"):
+        raise Unsupported(f"fastrnn {fr.__version__} reads no models of PyTorch.")
+    state, x = given["state"], given["x"]
+    (V, I), (K, H) = state["embedding.weight"].shape, state["head.weight"].shape
+    layers = [fr.Embedding(V, I), fr.LSTM(H), fr.Dense(K, activation="softmax")]
+    predict = fr.interop.from_torch(state, layers).predict
+    return Work(lambda: predict(x), lambda: {"y": predict(x)})
 
 
 def _words(case: Case, given: dict[str, Any]) -> Work:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: one LSTM, GRU or RNN node. It infers only.
+"""ONNX Runtime on the CPU: one LSTM, GRU or RNN node, or the file that PyTorch wrote. It infers only.
 
 A stream carries its state by hand: the states that one call returns are the inputs of the next.
 """
@@ -13,7 +13,7 @@ import onnxruntime
 from .. import onnx_model
 from ..cases import Case
 from ..machine import usable_cores
-from . import Work
+from . import Unsupported, Work
 
 options = onnxruntime.SessionOptions()
 
@@ -28,6 +28,8 @@ def start(threads: int | None) -> dict[str, Any]:
 
 def setup(case: Case, given: dict[str, Any]) -> Work:
     """See `bench.peers`."""
+    if case.subject == "classifier":
+        return _classifier(case, given)
     model = onnx_model.build(case, given)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     run, inputs = session.run, onnx_model.feed(case, given)
@@ -48,3 +50,14 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
 
         return Work(step, steps)
     return Work(lambda: run(None, inputs), lambda: onnx_model.read(case, run(None, inputs)))
+
+
+def _classifier(case: Case, given: dict[str, Any]) -> Work:
+    try:
+        from . import torch_classifier  # here alone: the other cases do without PyTorch
+    except ImportError as error:
+        raise Unsupported(f"the file is written by PyTorch, which cannot be imported ({error}).") from error
+    model = torch_classifier.exported(case, given)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    run, inputs = session.run, {"x": given["x"]}
+    return Work(lambda: run(None, inputs), lambda: {"y": run(None, inputs)[0]})

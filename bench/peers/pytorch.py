@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from .. import dense
 from .. import words as sentences
 from ..cases import Case
-from . import Work
+from . import Work, torch_classifier
 
 LAYERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -38,6 +38,8 @@ def setup(case: Case, given: dict[str, Any]) -> Work:
         return _words(case, given)
     if case.subject == "stream":
         return _stream(case, given)
+    if case.subject == "classifier":
+        return _classifier(case, given)
     layer = recurrent_layer(case, given)
     return _training(case, layer, given) if case.training else inference(case, layer, given)
 
@@ -119,6 +121,16 @@ def _stream(case: Case, given: dict[str, Any]) -> Work:
         return state[0]
 
     return Work(step, lambda: {"y": np.stack([step(row).numpy() for row in x])})
+
+
+def _classifier(case: Case, given: dict[str, Any]) -> Work:
+    model, x = torch_classifier.module(case, given), torch.tensor(given["x"])
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return model(x)
+
+    return Work(call, lambda: {"y": call().numpy()})
 
 
 def _words(case: Case, given: dict[str, Any]) -> Work:

@@ -36,8 +36,12 @@ class Cell:
         dy [N, H] or None; dsT a tuple of [B, H] or None.  dx is None for one-hot input, or where
         x.gradient is False.
     opened : (cache) -> the activated gates, each [N, H], in the order of `gates`; None: it shows none
-    squash : the activation of each gate, "sigmoid", "tanh" or "relu"; goes with `opened`
+    squash : the name of each gate's activation, such as "sigmoid" (`activations.py`); goes with `opened`
     output : the size of the first state where it is not H: a cell that projects it
+    keep : the sigmoid gates that decide how much of a state stays: (letter, 1) keeps it where it is open,
+        (letter, -1) where it is shut
+    total : (xp, params, cache of a call of one step, dsT) -> dsT with what goes back through the output to
+        the other states; None where there is no other, or the cell does not say
     """
 
     name: str
@@ -49,6 +53,8 @@ class Cell:
     opened: Callable[[Any], tuple[Any, ...]] | None = None
     squash: tuple[str, ...] = ()
     output: int | None = None
+    keep: tuple[tuple[str, int], ...] = ()
+    total: Callable[..., Any] | None = None
 
     def widths(self, units: int) -> tuple[int, ...]:
         """The size of each state of a layer with so many units."""
@@ -70,11 +76,17 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> 
     return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape).astype(dtype)
 
 
-def init_weights(rng: np.random.Generator, gates: int, inputs: int, units: int, dtype: Any) -> Params:
-    """W_ih [G, I] Glorot uniform over all gates, as in Keras; W_hh [G, H] orthogonal gate by gate."""
+def init_weights(
+    rng: np.random.Generator, gates: int, inputs: int, units: int, dtype: Any, output: int | None = None
+) -> Params:
+    """W_ih [G, I] Glorot uniform over all gates, as in Keras; W_hh [G, H] orthogonal gate by gate.
+
+    output : the size of h where it is not H
+    """
+    block = (units, units if output is None else output)
     return {
         "W_ih": glorot_uniform(rng, (gates * units, inputs), dtype),
-        "W_hh": np.concatenate([orthogonal(rng, (units, units), dtype) for _ in range(gates)]),
+        "W_hh": np.concatenate([orthogonal(rng, block, dtype) for _ in range(gates)]),
     }
 
 

@@ -17,14 +17,21 @@ Backward, dh_t the gradient of the loss with respect to h_t::
     (3') dp_r = dq_r = dr * r (1 - r),  dp_z = dq_z = dz * z (1 - z)
     (2') dh_{t-1} += m * (W_hh' dq_t),  dW_hh = sum dq_t (m * h_{t-1})',  db_hh = sum dq_t
     (1') dx_t = W_ih' dp_t,  dW_ih = sum dp_t x_t',  db_ih = sum dp_t
+
+Any activation may take the place of sigmoid and tanh (`Form`), its slope that of r (1 - r) and 1 - n^2.
+`gru_before.py` has the other GRU, whose reset gate stands before the product.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .activations import SIGMOID, TANH
 from .cell import (
     Cell,
     Params,
@@ -33,9 +40,21 @@ from .cell import (
     init_weights,
     project,
     recurrent_input,
-    sigmoid,
     state_gradients,
 )
+
+
+@dataclass(frozen=True)
+class Form:
+    """The activations of the gates, f, and of the new state, g."""
+
+    f: Any = SIGMOID
+    g: Any = TANH
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether backward needs what entered the activations."""
+        return bool(self.f.reads_input or self.g.reads_input)
 
 
 def init(rng: Any, inputs: int, units: int, dtype: Any) -> Params:
@@ -44,42 +63,46 @@ def init(rng: Any, inputs: int, units: int, dtype: Any) -> Params:
     return {**init_weights(rng, 3, inputs, units, dtype), **biases}
 
 
-def forward(xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
+def forward(form: Form, xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
     """See `fastrnn.cells.cell.Cell`."""
     W_hh, b_hh = params["W_hh"], params["b_hh"]
     H = W_hh.shape[1]
     h = history(xp, s0[0], x.layout.N)
-    gates = project(xp, x, params["W_ih"], params["b_ih"])  # (1)
+    a = project(xp, x, params["W_ih"], params["b_ih"])  # (1)
+    gates = xp.empty_like(a) if form.reads_input else a
     q_n = xp.empty((x.layout.N, H), h.dtype)
     for before, now, rows in x.layout.walk():
         n_rows = rows.stop - rows.start
-        a = gates[rows]
+        pre, gate = a[rows], gates[rows]
         q = (h[before] if h_mask is None else h[before] * h_mask[:n_rows]) @ W_hh.T + b_hh  # (2)
         q_n[rows] = q[:, 2 * H :]
-        a[:, : 2 * H] = sigmoid(xp, a[:, : 2 * H] + q[:, : 2 * H])  # (3)
-        r, z = a[:, :H], a[:, H : 2 * H]
-        a[:, 2 * H :] = xp.tanh(a[:, 2 * H :] + r * q[:, 2 * H :])  # (4)
-        h[now] = (1 - z) * a[:, 2 * H :] + z * h[before]  # (5)
+        pre[:, : 2 * H] += q[:, : 2 * H]
+        gate[:, : 2 * H] = form.f.value(xp, pre[:, : 2 * H])  # (3)
+        r, z, n = (gate[:, k * H : (k + 1) * H] for k in range(3))
+        pre[:, 2 * H :] += r * q[:, 2 * H :]
+        n[...] = form.g.value(xp, pre[:, 2 * H :])  # (4)
+        h[now] = (1 - z) * n + z * h[before]  # (5)
     sT = (h[xp.asarray(x.layout.final)],)
-    return h[x.layout.B :], sT, (x, h, gates, q_n, h_mask) if training else None  # (6)
+    return h[x.layout.B :], sT, (x, h, gates, a, q_n, h_mask) if training else None  # (6)
 
 
-def backward(xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
+def backward(form: Form, xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
     """See `fastrnn.cells.cell.Cell`."""
-    x, h, gates, q_n, h_mask = cache
+    x, h, gates, a, q_n, h_mask = cache
     layout, W_hh = x.layout, params["W_hh"]
     H = W_hh.shape[1]
     (dh,) = state_gradients(xp, dsT, (h[: layout.B],))
     dp, dq = xp.empty_like(gates), xp.empty_like(gates)
     for before, _, rows in reversed(list(layout.walk())):
         n_rows = rows.stop - rows.start
-        r, z, n = (gates[rows, k * H : (k + 1) * H] for k in range(3))
+        pre, gate = a[rows], gates[rows]
+        r, z, n = (gate[:, k * H : (k + 1) * H] for k in range(3))
         if dy is not None:
             dh[:n_rows] += dy[rows]  # (6')
         d = dh[:n_rows]
-        dp_n = d * (1 - z) * (1 - n**2)  # (5'), (4')
-        dp[rows, :H] = dp_n * q_n[rows] * r * (1 - r)  # (4'), (3')
-        dp[rows, H : 2 * H] = d * (h[before] - n) * z * (1 - z)  # (5'), (3')
+        dp_n = d * (1 - z) * form.g.slope(xp, pre[:, 2 * H :], n)  # (5'), (4')
+        d_rz = xp.concatenate([dp_n * q_n[rows], d * (h[before] - n)], axis=1)  # (4'), (5')
+        dp[rows, : 2 * H] = d_rz * form.f.slope(xp, pre[:, : 2 * H], gate[:, : 2 * H])  # (3')
         dp[rows, 2 * H :] = dp_n
         dq[rows] = dp[rows]
         dq[rows, 2 * H :] = dp_n * r  # (4')
@@ -98,4 +121,12 @@ def opened(cache: Any) -> tuple[Any, ...]:
     return tuple(gates[:, k * H : (k + 1) * H] for k in range(3))
 
 
-GRU = Cell("gru", "rzn", ("h",), init, forward, backward, opened, ("sigmoid", "sigmoid", "tanh"))
+def cell(name: str, form: Form, init: Callable[..., Params], forward: Any, backward: Any) -> Cell:
+    """The cell of that form, before or after the product."""
+    both = partial(forward, form), partial(backward, form)
+    squash = (form.f.name, form.f.name, form.g.name)
+    keep = (("z", 1),) if form.f.name == "sigmoid" else ()
+    return Cell(name, "rzn", ("h",), init, *both, opened, squash, keep=keep)
+
+
+GRU = cell("gru", Form(), init, forward, backward)

@@ -1,4 +1,4 @@
-"""The vanilla recurrent network (Elman 1990), with tanh or relu.
+"""The vanilla recurrent network (Elman 1990), with tanh, relu or any other activation.
 
 Forward, for each row at step t, h_{t-1} the state before it::
 
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .activations import RELU, TANH
 from .cell import (
     Cell,
     Params,
@@ -38,8 +39,8 @@ def init(rng: Any, inputs: int, units: int, dtype: Any) -> Params:
     return {**init_weights(rng, 1, inputs, units, dtype), "b": np.zeros(units, dtype)}
 
 
-def forward(relu: bool, xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
-    """See `fastrnn.cells.cell.Cell`; `relu` chooses f."""
+def forward(f: Any, xp: Any, params: Params, x: Any, s0: Any, training: bool, h_mask: Any = None) -> Any:
+    """See `fastrnn.cells.cell.Cell`."""
     W_hh = params["W_hh"]
     h = history(xp, s0[0], x.layout.N)
     a = project(xp, x, params["W_ih"], params["b"])  # (1), the part that does not wait
@@ -47,23 +48,22 @@ def forward(relu: bool, xp: Any, params: Params, x: Any, s0: Any, training: bool
         n = rows.stop - rows.start
         read = h[before] if h_mask is None else h[before] * h_mask[:n]
         a[rows] += read @ W_hh.T  # (1)
-        h[now] = xp.maximum(a[rows], 0) if relu else xp.tanh(a[rows])  # (2)
-    sT = (h[xp.asarray(x.layout.final)],)
-    return h[x.layout.B :], sT, (x, h, h_mask) if training else None  # (3)
+        h[now] = f.value(xp, a[rows])  # (2)
+    sT, y = (h[xp.asarray(x.layout.final)],), h[x.layout.B :]
+    return y, sT, (x, h, a if f.reads_input else y, h_mask) if training else None  # (3)
 
 
-def backward(relu: bool, xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
-    """See `fastrnn.cells.cell.Cell`; `relu` chooses f."""
-    x, h, h_mask = cache
+def backward(f: Any, xp: Any, params: Params, cache: Any, dy: Any, dsT: Any) -> Any:
+    """See `fastrnn.cells.cell.Cell`."""
+    x, h, a, h_mask = cache
     layout, W_hh = x.layout, params["W_hh"]
-    y = h[layout.B :]
     (dh,) = state_gradients(xp, dsT, (h[: layout.B],))
-    da = xp.empty_like(y)
-    for _, _, rows in reversed(list(layout.walk())):
+    da = xp.empty_like(a)
+    for _, now, rows in reversed(list(layout.walk())):
         n = rows.stop - rows.start
         if dy is not None:
             dh[:n] += dy[rows]  # (3')
-        da[rows] = dh[:n] * ((y[rows] > 0) if relu else 1 - y[rows] ** 2)  # (2')
+        da[rows] = dh[:n] * f.slope(xp, a[rows], h[now])  # (2')
         dh[:n] = da[rows] @ W_hh  # (1')
         if h_mask is not None:
             dh[:n] *= h_mask[:n]
@@ -74,13 +74,12 @@ def backward(relu: bool, xp: Any, params: Params, cache: Any, dy: Any, dsT: Any)
 
 def opened(cache: Any) -> tuple[Any, ...]:
     """See `fastrnn.cells.cell.Cell`: the one gate is the new state."""
-    x, h, _ = cache
-    return (h[x.layout.B :],)
+    return (cache[1][cache[0].layout.B :],)
 
 
-def _cell(name: str, relu: bool) -> Cell:
-    both = partial(forward, relu), partial(backward, relu)
-    return Cell(f"rnn_{name}", "a", ("h",), init, *both, opened, (name,))
+def cell(name: str, f: Any) -> Cell:
+    """The cell with activation f."""
+    return Cell(name, "a", ("h",), init, partial(forward, f), partial(backward, f), opened, (f.name,))
 
 
-RNN_TANH, RNN_RELU = _cell("tanh", False), _cell("relu", True)
+RNN_TANH, RNN_RELU = cell("rnn_tanh", TANH), cell("rnn_relu", RELU)

@@ -25,8 +25,40 @@ class Failed(RuntimeError):
     """A verb cannot do what was asked; the message is for the user."""
 
 
-class Command:
-    """One verb.  A task's own file says its names, its arguments and what is done.
+class Verb:
+    """One verb of the command line.
+
+    Attributes
+    ----------
+    name, about : the verb, and half a sentence on what it does
+    example : a command line
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    example: ClassVar[str]
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare its arguments."""
+        raise NotImplementedError
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it; the exit code."""
+        raise NotImplementedError
+
+    def add_to(self, verbs: Any) -> None:
+        """Add the verb to the parser's subparsers."""
+        about = self.about[0].upper() + self.about[1:] + "."
+        parser = verbs.add_parser(
+            self.name, help=self.about, description=about, epilog=f"example:  {self.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        parser.set_defaults(command=self)
+        self.arguments(parser)
+
+
+class Command(Verb):
+    """The verb of a task.  A task's own file says its names, its arguments and what is done.
 
     Attributes
     ----------

@@ -12,11 +12,16 @@ from .bidirectional import Bidirectional
 from .dense import Dense
 from .dropout import Dropout, GaussianNoise
 from .embedding import Embedding, OneHot
+from .gru import GRU
 from .input import Input
+from .last_step import LastStep
+from .lstm import LSTM
 from .masking import Masking
 from .noise import Noise
-from .recurrent import GRU, LSTM, RNN, Recurrent
+from .recurrent import Recurrent
 from .repeat import RepeatVector, TimeDistributed
+from .reversed import Reversed
+from .rnn import RNN
 from .words import Words
 
 SimpleRNN = RNN
@@ -34,11 +39,13 @@ CLASSES: dict[str, type[Layer]] = {
         GaussianNoise,
         Input,
         LSTM,
+        LastStep,
         Masking,
         OneHot,
         RNN,
         Recurrent,
         RepeatVector,
+        Reversed,
         TimeDistributed,
         Words,
     )
@@ -50,8 +57,9 @@ def from_description(description: Any, cells: dict[str, Any] | None = None) -> L
     name, config = description["class"], dict(description["config"])
     if name not in CLASSES:
         raise unknown("fastrnn", "layer class", name, tuple(CLASSES))
-    if "layer" in config:
-        config["layer"] = from_description(config["layer"], cells)
+    for inner in ("layer", "backward_layer"):
+        if config.get(inner) is not None:
+            config[inner] = from_description(config[inner], cells)
     if name == "Recurrent" and config.get("cell") in (cells or {}):
         config["cell"] = (cells or {})[config["cell"]]
     elif name == "Recurrent" and config.get("cell") not in CELLS:
@@ -82,12 +90,14 @@ __all__ = [
     "Embedding",
     "GaussianNoise",
     "Input",
+    "LastStep",
     "Layer",
     "Masking",
     "Noise",
     "OneHot",
     "Recurrent",
     "RepeatVector",
+    "Reversed",
     "Shape",
     "SimpleRNN",
     "TimeDistributed",

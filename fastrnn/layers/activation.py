@@ -1,67 +1,100 @@
-"""Element-wise activations and softmax, each with its gradient from its value."""
+"""Activations as layers use them: those of `fastrnn.cells.activations`, and softmax."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
 from typing import Any
 
-from ..errors import sentence, unknown
+import numpy as np
+
+from ..cells.activations import FORMULAS, Function, function
+from ..errors import describe, sentence, unknown
 from ..packed import Packed
 from .base import Layer
 from .noise import Noise
 
 
-def _softmax(xp: Any, a: Any) -> Any:
-    e = xp.exp(a - a.max(axis=-1, keepdims=True))
-    e /= e.sum(axis=-1, keepdims=True)
-    return e
+class Softmax:
+    """exp(a) / sum exp(a) over the last axis; its members are those of `Function`, but for the slope."""
+
+    config = "softmax"
+    reads_input = False
+
+    def value(self, xp: Any, a: Any) -> Any:
+        """y."""
+        e = xp.exp(a - a.max(axis=-1, keepdims=True))
+        e /= e.sum(axis=-1, keepdims=True)
+        return e
+
+    def back(self, xp: Any, a: Any, y: Any, dy: Any) -> Any:
+        """da from dy."""
+        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
-def _softmax_backward(xp: Any, y: Any, dy: Any) -> Any:
-    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+FUNCTIONS: dict[str, Any] = {**{name: function(name) for name in FORMULAS}, "softmax": Softmax()}
 
 
-# name -> (f(xp, a), da(xp, y, dy)); every gradient is a function of y = f(a).
-FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "linear": (lambda xp, a: a, lambda xp, y, dy: dy),
-    "relu": (lambda xp, a: xp.maximum(a, 0), lambda xp, y, dy: dy * (y > 0)),
-    "tanh": (lambda xp, a: xp.tanh(a), lambda xp, y, dy: dy * (1 - y * y)),
-    "sigmoid": (lambda xp, a: 0.5 * xp.tanh(0.5 * a) + 0.5, lambda xp, y, dy: dy * y * (1 - y)),
-    "softmax": (_softmax, _softmax_backward),
-    "softplus": (lambda xp, a: xp.logaddexp(a, 0), lambda xp, y, dy: -dy * xp.expm1(-y)),
-    "elu": (
-        lambda xp, a: xp.where(a > 0, a, xp.expm1(xp.minimum(a, 0))),
-        lambda xp, y, dy: dy * xp.where(y > 0, 1, y + 1),
-    ),
-}
+def check_activation(owner: str, activation: Any) -> Any:
+    """The `Function`, or `Softmax`, that a layer's argument `activation` says; None is "linear"."""
+    if activation is None or activation == "softmax":
+        return FUNCTIONS[activation or "linear"]
+    return check_function(owner, "activation", activation, tuple(FUNCTIONS))
 
 
-def check_activation(owner: str, activation: str | None) -> str:
-    """The name of an activation; None is "linear"."""
-    name = "linear" if activation is None else activation
-    if name not in FUNCTIONS:
-        raise unknown(owner, "activation", name, tuple(FUNCTIONS))
-    return name
+def check_function(
+    owner: str, argument: str, given: Any, known: tuple[str, ...] = tuple(FORMULAS)
+) -> Function:
+    """The element-wise activation that an argument says: a name, or [name, alpha] or [name, alpha, beta].
+
+    Raises
+    ------
+    ValueError : there is none of that name, it has fewer numbers, or they are not finite
+    """
+    name, *numbers = given if isinstance(given, (list, tuple)) and given else [given]
+    if not isinstance(name, str) or name not in FORMULAS:
+        raise unknown(owner, argument, name, known)
+    most = len(FORMULAS[name].numbers)
+    right = all(is_finite(n) for n in numbers)
+    if not right or len(numbers) > most:
+        expected = f"{name!r} with at most {most} finite numbers" if most else f"{name!r} without numbers"
+        raise ValueError(sentence(owner, argument, expected, describe(given)))
+    return function(name, *numbers)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a real number that a float can hold."""
+    value = value.item() if isinstance(value, (np.integer, np.floating)) else value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 class Activation(Layer):
-    """An activation as a layer of its own: linear, relu, tanh, sigmoid, softmax, softplus or elu."""
+    """An activation as a layer of its own.
+
+    activation : "softmax" or a name of `fastrnn.cells.activations` (relu, tanh, gelu, ...), or
+        [name, alpha, beta] for one that has such numbers
+
+    >>> import numpy as np, fastrnn as fr
+    >>> fr.Sequential([fr.Activation(["leaky_relu", 0.5])]).predict(np.array([[-4.0, 3.0]], "float32"))
+    array([[-2.,  3.]], dtype=float32)
+    """
 
     rowwise = True
 
-    def __init__(self, activation: str, name: str | None = None) -> None:
+    def __init__(self, activation: Any, name: str | None = None) -> None:
         super().__init__(name)
-        self.activation = check_activation(str(self), activation)
+        self.function = check_activation(str(self), activation)
+        self.activation = self.function.config
 
     def forward(self, x: Packed, noise: Noise | None, logits: bool = False) -> tuple[Packed, Any]:
-        activation = "linear" if logits else self.activation
-        y = FUNCTIONS[activation][0](self.backend.xp, x.rows)
-        return x.with_rows(y), (activation, y) if noise is not None else None
+        chosen = FUNCTIONS["linear"] if logits else self.function
+        y = chosen.value(self.backend.xp, x.rows)
+        return x.with_rows(y), (chosen, x.rows, y) if noise is not None else None
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        activation, y = cache
-        return FUNCTIONS[activation][1](self.backend.xp, y, dy)
+        chosen, a, y = cache
+        return chosen.back(self.backend.xp, a, y, dy)
 
     def cache_bytes(self, rows: int, batch: int) -> int:
         """The output."""

@@ -23,6 +23,7 @@ class Bidirectional(Layer):
     ----------
     layer : a recurrent layer; the copy has the same configuration and weights of its own
     merge_mode : "concat" (2H features), "sum", "mul" or "ave"
+    backward_layer : the layer for the way back instead of a copy, of the same sizes and with the same outputs
 
     Where the layer has return_state, `predict` gives (y, *states, *states of the way back).
     Each sequence runs backwards from its own last step.  With return_sequences the backward outputs are given
@@ -37,21 +38,27 @@ class Bidirectional(Layer):
     takes_one_hot = True
     streams = False
 
-    def __init__(self, layer: Recurrent, merge_mode: str = "concat", name: str | None = None) -> None:
+    def __init__(
+        self,
+        layer: Recurrent,
+        merge_mode: str = "concat",
+        backward_layer: Recurrent | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
-        if not isinstance(layer, Recurrent):
-            expected = "a recurrent layer, for example LSTM(64)"
-            raise TypeError(sentence("Bidirectional", "layer", expected, repr(layer)))
         if merge_mode not in MERGES:
             raise unknown("Bidirectional", "merge_mode", merge_mode, MERGES)
-        for option in ("go_backwards", "stateful"):
-            if getattr(layer, option):
-                raise ValueError(sentence("Bidirectional", option, "False in the layer inside", "True"))
         self.merge_mode = merge_mode
-        self.forward_layer = layer
-        config = {**layer.config(), **self._own_cell(layer)}
-        self.backward_layer: Recurrent = type(layer)(**config)
-        self.backward_layer.initializers = layer.initializers  # a function is not in the config
+        self.forward_layer = _checked("layer", layer)
+        self.copied = backward_layer is None
+        if backward_layer is None:
+            backward_layer = type(layer)(**{**layer.config(), **self._own_cell(layer)})
+            backward_layer.initializers = layer.initializers  # a function is not in the config
+        self.backward_layer: Recurrent = _checked("backward_layer", backward_layer)
+        for option in ("state_widths", "return_sequences", "return_state"):
+            one, two = getattr(layer, option), getattr(backward_layer, option)
+            if one != two:
+                raise ValueError(sentence("Bidirectional", f"{option} of backward_layer", f"{one}", f"{two}"))
         self.forward_layer.name, self.backward_layer.name = "forward", "backward"
 
     @staticmethod
@@ -116,8 +123,9 @@ class Bidirectional(Layer):
         """
         layer = self.forward_layer
         kernel = self.backend.kernels.get(layer.cell.name)
-        alone = noise is not None and (layer.dropout or layer.learn_state)
-        return hasattr(kernel, "forward_both") and not alone
+        alone = noise is not None and any(one.dropout or one.learn_state for one in self._pair)
+        same = layer.cell is self.backward_layer.cell
+        return hasattr(kernel, "forward_both") and same and not alone
 
     def _forward_both(self, x: Packed, noise: Noise | None, begin: Any) -> tuple[Any, Any, Any, Any, Any]:
         """(both outputs side by side or None, output, output of the way back, states or None, caches)."""
@@ -176,9 +184,29 @@ class Bidirectional(Layer):
             layer.add_grads(own)
         return dx
 
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """Both layers', their outputs side by side, the order of the way back, and maybe x in that order."""
+        assert self.in_shape is not None
+        inner = sum(layer.cache_bytes(rows, batch) for layer in self._pair)
+        if not self._at_once(Noise(0)):
+            inner += rows * (8 if self.in_shape.one_hot else self.in_shape.width * self.dtype.itemsize)
+        both = 2 * self.forward_layer.state_widths[0] * self.dtype.itemsize
+        return inner + 8 * rows + (rows * both if self.forward_layer.return_sequences else 0)
+
     def config(self) -> dict[str, Any]:
-        inner = {"class": type(self.forward_layer).__name__, "config": self.forward_layer.config()}
-        return {**super().config(), "layer": inner, "merge_mode": self.merge_mode}
+        inner, back = ({"class": type(one).__name__, "config": one.config()} for one in self._pair)
+        back = None if self.copied else back
+        return {**super().config(), "layer": inner, "merge_mode": self.merge_mode, "backward_layer": back}
 
     def __str__(self) -> str:
         return f"Bidirectional({self.forward_layer})"
+
+
+def _checked(name: str, layer: Any) -> Recurrent:
+    if not isinstance(layer, Recurrent):
+        expected = "a recurrent layer, for example LSTM(64)"
+        raise TypeError(sentence("Bidirectional", name, expected, repr(layer)))
+    for option in ("go_backwards", "stateful"):
+        if getattr(layer, option):
+            raise ValueError(sentence("Bidirectional", option, "False in the layer inside", "True"))
+    return layer

@@ -16,7 +16,8 @@ from .activation import FUNCTIONS, check_activation
 from .base import Layer, Shape, check_units
 from .noise import Noise
 
-_IN_KERNEL = ("linear", "relu", "tanh", "sigmoid")
+_LINEAR = FUNCTIONS["linear"]
+_IN_KERNEL = tuple(FUNCTIONS[name] for name in ("linear", "relu", "tanh", "sigmoid"))
 
 
 def forward(xp: Any, params: dict[str, Any], x: Packed, activation: str) -> Any:
@@ -25,12 +26,12 @@ def forward(xp: Any, params: dict[str, Any], x: Packed, activation: str) -> Any:
         a = params["W"].T[xp.asarray(x.rows)] + params["b"]
     else:
         a = x.rows @ params["W"].T + params["b"]
-    return FUNCTIONS[activation][0](xp, a)
+    return FUNCTIONS[activation].value(xp, a)
 
 
 def backward(xp: Any, params: dict[str, Any], x: Packed, activation: str, y: Any, dy: Any) -> Any:
     """(dx [N, I], None for one-hot rows or where nobody wants it, {"W": dW, "b": db})."""
-    da = FUNCTIONS[activation][1](xp, y, dy)
+    da = FUNCTIONS[activation].back(xp, None, y, dy)  # those of kernels need y alone
     if x.depth is not None:
         dW = xp.zeros_like(params["W"])
         xp.add.at(dW.T, xp.asarray(x.rows), da)
@@ -47,7 +48,8 @@ class Dense(Layer):
     Parameters
     ----------
     units : size of the output's last axis
-    activation : None, "relu", "tanh", "sigmoid", "softmax", "softplus" or "elu"
+    activation : None, "softmax" or a name of `fastrnn.cells.activations` (relu, tanh, gelu, ...), or
+        [name, alpha, beta] for one that has such numbers
     kernel_initializer, bias_initializer : names, objects of `fastrnn.initializers`, or functions
 
     >>> import numpy as np, fastrnn as fr
@@ -61,7 +63,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: Any = None,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
         name: str | None = None,
@@ -69,7 +71,8 @@ class Dense(Layer):
         super().__init__(name)
         self.units = units
         self.units = check_units("Dense", "units", units)
-        self.activation = check_activation(str(self), activation)
+        self.function = check_activation(str(self), activation)
+        self.activation = self.function.config
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
@@ -83,34 +86,34 @@ class Dense(Layer):
         return Shape((*in_shape.features[:-1], self.units), in_shape.sequence, in_shape.length)
 
     def forward(self, x: Packed, noise: Noise | None, logits: bool = False) -> tuple[Packed, Any]:
-        activation = "linear" if logits else self.activation
+        chosen = _LINEAR if logits else self.function
         flat = x
         if x.depth is None and x.rows.ndim > 2:
             flat = x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
-        inside = activation if activation in _IN_KERNEL else "linear"
-        y = self.backend.run(FORMULA, "forward", self.params, flat, inside)
-        if inside != activation:
-            y = FUNCTIONS[activation][0](self.backend.xp, y)
+        inside = chosen if chosen in _IN_KERNEL else _LINEAR
+        a = y = self.backend.run(FORMULA, "forward", self.params, flat, inside.config)
+        if inside is not chosen:
+            y = chosen.value(self.backend.xp, a)
         shape = x.rows.shape if x.depth is None else (len(x.rows), x.depth)
         out = x.with_rows(y.reshape((*shape[:-1], self.units)))
-        return out, (flat, shape, inside, activation, y) if noise is not None else None
+        kept = (flat, shape, inside, chosen, a if chosen.reads_input else y, y)
+        return out, kept if noise is not None else None
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        flat, shape, inside, activation, y = cache
+        flat, shape, inside, chosen, a, y = cache
         dy = dy.reshape(-1, self.units)
-        if inside != activation:
-            dy = FUNCTIONS[activation][1](self.backend.xp, y, dy)
-        dx, grads = self.backend.run(
-            FORMULA, "backward", self.params, flat, inside, y, dy, into=self.grads
-        )
+        if inside is not chosen:
+            dy = chosen.back(self.backend.xp, a, y, dy)
+        given = self.params, flat, inside.config, y, dy
+        dx, grads = self.backend.run(FORMULA, "backward", *given, into=self.grads)
         self.add_grads(grads)
         return None if dx is None else dx.reshape(shape)
 
     def cache_bytes(self, rows: int, batch: int) -> int:
-        """The output."""
+        """The output, and what the activation read where its slope needs that."""
         assert self.in_shape is not None
         size = rows * int(np.prod(self.in_shape.features[:-1], dtype=np.int64)) * self.units
-        return size * self.dtype.itemsize
+        return size * self.dtype.itemsize * (1 + self.function.reads_input)
 
     def flops(self) -> int:
         assert self.in_shape is not None

@@ -50,5 +50,9 @@ class Masking(Layer):
         dx[index] = dy
         return dx
 
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """Which rows stayed."""
+        return 8 * rows
+
     def config(self) -> dict[str, Any]:
         return {**super().config(), "mask_value": self.mask_value}

@@ -1,4 +1,4 @@
-"""Recurrent layers: a cell run over the packed batch, with Keras' arguments."""
+"""Any recurrent cell as a layer: run over the packed batch, with Keras' arguments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import initializers
 from ..backends import Backend
-from ..cells import CELLS, Cell
+from ..cells import CELLS, Cell, takes_name
 from ..errors import ShapeError, sentence, unknown
 from ..packed import Layout, Packed
 from ..threads import get_num_threads
+from .activation import is_finite
 from .base import Layer, Shape, check_rate, check_units
 from .noise import Noise
 
@@ -23,7 +24,8 @@ class Recurrent(Layer):
     Parameters
     ----------
     units : H, the size of the state
-    cell : the name of a built-in cell ("rnn_tanh", "rnn_relu", "lstm", "gru") or your own `fastrnn.Cell`
+    cell : the name of a built-in cell ("rnn_tanh", "rnn_relu", "lstm", "gru", "lstm_peephole",
+        "lstm_coupled", "lstm_peephole_coupled", "gru_before") or your own `fastrnn.Cell`
     return_sequences : give y [B, T, H] instead of the last state [B, H]
     return_state : give (y, *states) from `predict`; only for the last layer of a model
     go_backwards : run over the reversed sequence, and give y in that order (as Keras)
@@ -32,8 +34,8 @@ class Recurrent(Layer):
     dropout : share of inputs dropped, the same ones at every step of a sequence
     recurrent_dropout : likewise for the state on its way into the recurrent product
         (Gal and Ghahramani 2016); the state that is carried on is not touched
-    kernel_initializer, recurrent_initializer, bias_initializer : None leaves it to the cell (Glorot uniform,
-        orthogonal gate by gate, zeros)
+    kernel_initializer, recurrent_initializer, bias_initializer : of W_ih, W_hh (gate by gate) and the biases;
+        None leaves it to the cell (Glorot uniform, orthogonal, zeros), as all other weights are
 
     A sequence of length 0 gives its initial state.
     """
@@ -68,9 +70,9 @@ class Recurrent(Layer):
         elif not isinstance(cell, Cell):
             expected = "the name of a cell or a fastrnn.Cell"
             raise TypeError(sentence(owner, "cell", expected, cell))
-        elif cell.name in CELLS and CELLS[cell.name] is not cell:
-            taken = ", ".join(CELLS)
-            raise ValueError(sentence(owner, "cell.name", f"other than {taken}", repr(cell.name)))
+        elif takes_name(cell):
+            expected = "other than those of the built-in cells"
+            raise ValueError(sentence(owner, "cell.name", expected, repr(cell.name)))
         self.cell = cell
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
@@ -108,11 +110,12 @@ class Recurrent(Layer):
             if initializer is None:
                 continue
             if isinstance(initializer, initializers.Chrono) and prefix == "b":
-                params |= initializer.biases(rng, self.cell.name, self.units, dtype)
+                biases = [name for name in params if name.startswith("b")]
+                params |= initializer.biases(rng, self.cell, self.units, dtype, biases)
                 break  # it knows the gates from each other, and gives all biases at once
             if array.ndim == 2 and prefix == "W_hh":
-                blocks = [initializer(rng, (self.units, self.units), dtype) for _ in self.cell.gates]
-                params[name] = np.concatenate(blocks)
+                block = (self.units, self.state_widths[0])
+                params[name] = np.concatenate([initializer(rng, block, dtype) for _ in self.cell.gates])
             else:
                 params[name] = initializer(rng, array.shape, dtype)
         if self.learn_state:
@@ -183,14 +186,14 @@ class Recurrent(Layer):
         return steps(self.params, batch, self.in_shape.one_hot, get_num_threads())
 
     def state_mask(self, layout: Layout, noise: Noise | None) -> Any:
-        """The dropout mask [B, H] of the state on its way into the recurrent product, or None."""
+        """The dropout mask [B, width] of the state on its way into the recurrent product, or None."""
         if noise is None or not self.recurrent_dropout:
             return None
-        rate, number = self.recurrent_dropout, 2 * self.index + 1
-        return noise.dropout(self.backend.xp, number, layout.order, None, self.units, rate, self.dtype)
+        rate, number, width = self.recurrent_dropout, 2 * self.index + 1, self.state_widths[0]
+        return noise.dropout(self.backend.xp, number, layout.order, None, width, rate, self.dtype)
 
     def initial(self, layout: Layout) -> tuple[Any, ...]:
-        """The states [B, H] before the first step, in packed order."""
+        """The states before the first step, in packed order."""
         if self.state is None:
             return self.first_states(layout.B)
         if len(self.state[0]) != layout.B:
@@ -245,8 +248,10 @@ class Recurrent(Layer):
         assert self.in_shape is not None
         gates = self.cell.gates
         numbers = sum(self.state_widths) * (batch + rows)
-        if len(gates) > 1:  # a cell with a reset keeps the product or the state that it resets, too
-            numbers += (len(gates) + ("r" in gates)) * self.units * rows
+        if len(gates) > 1:
+            # With a reset, the product that it resets is kept, too; kernels keep the state that it resets.
+            resets = "r" in gates and ("b_hh" in self.params or self.cell.name in self.backend.kernels)
+            numbers += (len(gates) + resets) * self.units * rows
         if self.dropout:
             numbers += 2 * self.in_shape.width * rows
         if self.recurrent_dropout:
@@ -257,7 +262,13 @@ class Recurrent(Layer):
         assert self.in_shape is not None
         G = len(self.cell.gates) * self.units
         project = G if self.in_shape.one_hot else 2 * G * self.in_shape.width
-        return project + 2 * G * self.units + 2 * G  # the activations counted as two each
+        # Every other weight is multiplied once: W_hh, and what a cell has besides.
+        rest = sum(int(v.size) for k, v in self.params.items() if k != "W_ih" and not self._is_added(k))
+        return project + 2 * rest + 2 * G  # the activations counted as two each
+
+    def _is_added(self, name: str) -> bool:
+        """Whether a parameter is a bias or a state."""
+        return name.startswith("b") or name in self.learnt_names
 
     def config(self) -> dict[str, Any]:
         given = {
@@ -305,73 +316,17 @@ class _Steps:
         self.state = tuple(layer.backend.asarray(s) for s in first)
 
 
-class RNN(Recurrent):
-    """The vanilla recurrent layer, h_t = f(W_ih x_t + W_hh h_{t-1} + b); `SimpleRNN` is the same.
-
-    `activation` is "tanh" or "relu"; the other arguments are those of `Recurrent`.
-
-    >>> import numpy as np, fastrnn as fr
-    >>> model = fr.Sequential([fr.RNN(3, return_sequences=True)], seed=0)
-    >>> model.predict(np.zeros((2, 5, 4), "float32")).shape
-    (2, 5, 3)
-    """
-
-    def __init__(self, units: int, activation: str = "tanh", **options: Any) -> None:
-        if activation not in ("tanh", "relu"):
-            raise unknown("RNN", "activation", activation, ("tanh", "relu"))
-        super().__init__(units, f"rnn_{activation}", **options)
-        self.activation = activation
-
-    def config(self) -> dict[str, Any]:
-        config = super().config()
-        del config["cell"]
-        return {**config, "activation": self.activation}
+def check_clip(owner: str, clip: Any) -> float | None:
+    """`clip` as a float above 0, or None."""
+    if clip is None:
+        return None
+    if not is_finite(clip) or not clip > 0:
+        raise ValueError(sentence(owner, "clip", "None or a finite number above 0", repr(clip)))
+    return float(clip)
 
 
-class LSTM(Recurrent):
-    """The LSTM layer; gate order i f g o.  Arguments: those of `Recurrent`, and `unit_forget_bias`.
-
-    unit_forget_bias : add 1 to the forget gate's bias, so that it starts open
-
-    >>> import numpy as np, fastrnn as fr
-    >>> model = fr.Sequential([fr.LSTM(3, return_state=True)], seed=0)
-    >>> y, h, c = model.predict(np.zeros((2, 5, 4), "float32"))
-    >>> y.shape, c.shape
-    ((2, 3), (2, 3))
-    """
-
-    def __init__(self, units: int, *, unit_forget_bias: bool = True, **options: Any) -> None:
-        super().__init__(units, "lstm", **options)
-        self.unit_forget_bias = bool(unit_forget_bias)
-
-    def make_params(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
-        params = super().make_params(in_shape, rng, dtype)
-        bias = self.initializers["b"]
-        if not isinstance(bias, initializers.Chrono):
-            forget = params["b"][self.units : 2 * self.units]
-            if bias is None:
-                forget[:] = 0
-            forget += self.unit_forget_bias
-        return params
-
-    def config(self) -> dict[str, Any]:
-        config = super().config()
-        del config["cell"]
-        return {**config, "unit_forget_bias": self.unit_forget_bias}
-
-
-class GRU(Recurrent):
-    """The GRU layer, reset after the recurrent product; gate order r z n.  Arguments: those of `Recurrent`.
-
-    >>> import numpy as np, fastrnn as fr
-    >>> fr.Sequential([fr.GRU(3)], seed=0).predict(np.zeros((2, 5, 4), "float32")).shape
-    (2, 3)
-    """
-
-    def __init__(self, units: int, **options: Any) -> None:
-        super().__init__(units, "gru", **options)
-
-    def config(self) -> dict[str, Any]:
-        config = super().config()
-        del config["cell"]
-        return config
+def check_flag(owner: str, name: str, value: Any) -> bool:
+    """`value` as a bool: these decide which weights there are, so that nothing is taken for one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(sentence(owner, name, "True or False", repr(value)))
+    return bool(value)

@@ -13,8 +13,8 @@ from ..packed import Layout, Packed
 from .base import Layer, Shape, check_rate, check_units
 from .bidirectional import Bidirectional
 from .embedding import Embedding
+from .lstm import LSTM
 from .noise import Noise
-from .recurrent import LSTM
 
 
 class Words(Layer):
@@ -151,6 +151,11 @@ class Words(Layer):
             xp.add.at(d, at, dy[:, first:last])
             characters.backward(of_characters, reader.backward(of_reader, d))
             first = last
+
+    def cache_bytes(self, rows: int, batch: int) -> int:
+        """Where all words are different, and as long as the longest."""
+        spelt = zip(self.lengths, self.readers, strict=True)
+        return sum(reader.cache_bytes(length * rows, rows) for length, (_, reader) in spelt)
 
     def flops(self) -> int:
         """Of a word as long as the longest."""
