@@ -194,13 +194,29 @@ class Inputs:
         x = self.x[self.backend.asarray(index)]
         if not self.shape.sequence:
             return Packed(x, Layout.plain(len(index), 1), sequence=False, gradient=False)
-        layout = layout_of(
-            self.owner, len(index), x.shape[1],
+        layout = self.layout(index)
+        return Packed(pack(self.backend.xp, x, layout), layout, gradient=False)
+
+    def layout(self, index: np.ndarray) -> Layout:
+        """The layout of `batch`, of sequences."""
+        if self.ragged:
+            lengths = self.lengths[index]
+            return Layout.from_lengths(lengths, int(lengths.max(initial=0)))
+        return layout_of(
+            self.owner, len(index), self.x.shape[1],
             None if self.given_lengths is None else self.given_lengths[index],
             None if self.mask is None else self.mask[index],
         )  # fmt: skip
-        return Packed(pack(self.backend.xp, x, layout), layout, gradient=False)
 
+    def part(self, index: np.ndarray, layout: Layout) -> Packed:
+        """The rows of `batch` that are those of a part of its layout (`Layout.part`), and no others."""
+        asarray = self.backend.asarray
+        if self.ragged:  # sorted by length, sequences that have ended last: packing leaves them so
+            first, last = (layout.caller[1][[0, -1]] + [0, 1]).tolist() if layout.N else (0, 0)
+            rows, _ = pack_list([self.x[i][first:last] for i in index[layout.order]])
+            return Packed(asarray(rows), layout, gradient=False)
+        b, t = layout.caller
+        return Packed(self.x[asarray(index[b]), asarray(t)], layout, gradient=False)
 
     def begin(self, layers: Sequence[Any], given: Any) -> None:
         """Take the states before the first step, as `Sequential.predict` describes them."""
@@ -288,9 +304,10 @@ class Targets:
         span = out.layout.span if fixed is not None or self.longest is None else self.longest
         if self.ragged:
             self._check_lengths(index, fixed)
-            chosen = [self.y[i] for i in index]
+            first, last = (int(t.min()), int(t.max()) + 1) if len(t) else (0, 0)
+            chosen = [self.y[i][first:last] for i in index]
             starts = np.concatenate([[0], np.cumsum([len(c) for c in chosen], dtype=np.int64)])
-            target = asarray(np.concatenate(chosen)[starts[b] + t])
+            target = asarray(np.concatenate(chosen)[starts[b] + t - first])
         else:
             if self.y.ndim < 2 or self.y.shape[1] != span:
                 expected = f"[B, T, ...] with T = {span}: the model gives every step"

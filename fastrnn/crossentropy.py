@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fastrnn.errors import DtypeError, check_array, describe, sentence
-from fastrnn.loss import Loss, axes_text, check_shape, check_unit_interval, is_number, reduce_rows
+from fastrnn.loss import Loss, axes_text, check_shape, check_unit_interval, is_number, mean, weighted_rows
 
 EPSILON = 1e-7  # Keras' backend.epsilon(); 1 - 1e-7 is still below 1 in float32
 
@@ -45,7 +47,15 @@ class _LogLoss(Loss):
         needs_gradient: bool = True,
     ) -> tuple[float, Any]:
         """As `forward`, of the inputs of the activation instead of its outputs."""
-        return reduce_rows(self.logit_rows, xp, logits, target, weights, needs_gradient)
+        losses, dy = self.each_logits(xp, logits, target, weights, needs_gradient=needs_gradient)
+        return mean(losses), dy
+
+    def each_logits(
+        self, xp: Any, logits: Any, target: Any, weights: Any = None, *, count: int | None = None,
+        needs_gradient: bool = True,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """As `each`, of the inputs of the activation instead of its outputs."""
+        return weighted_rows(self.logit_rows, xp, logits, target, weights, count, needs_gradient)
 
     def probability_rows(self, xp: Any, y: Any, target: Any, scale: Any) -> tuple[Any, Any]:
         raise NotImplementedError
@@ -222,8 +232,8 @@ class SparseCategoricalCrossentropy(_LogLoss):
             )
 
 
-def forward(xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any) -> tuple[float, Any]:
-    """The loss of a dense layer's logits.
+def forward(xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any) -> tuple[Any, Any]:
+    """The losses of a dense layer's logits.
 
     Parameters
     ----------
@@ -234,21 +244,35 @@ def forward(xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any) 
 
     Returns
     -------
-    value : float, the loss
+    losses : [N] float64, weighted; the loss is their mean
     best : [N] integers, the class of the largest logit
     """
     logits = x @ params["W"].T + params["b"]
-    value, _ = _LOSS.forward_logits(xp, logits, target, weights, needs_gradient=False)
-    return value, logits.argmax(axis=1)
+    losses, _ = _LOSS.each_logits(xp, logits, target, weights, needs_gradient=False)
+    return losses, logits.argmax(axis=1)
 
 
 def backward(
-    xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any
-) -> tuple[float, Any, Any, dict[str, Any]]:
-    """As `forward`, and the gradients: (value, best, dx [N, H], {"W": dW, "b": db})."""
+    xp: Any, params: dict[str, Any], x: Any, target: Any, weights: Any, count: int | None = None
+) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """As `forward`, and the gradients: (losses, best, dx [N, H], {"W": dW, "b": db}).
+
+    count : the rows of the batch, where x has only some of them: the loss is the mean over all
+    """
     logits = x @ params["W"].T + params["b"]
-    value, da = _LOSS.forward_logits(xp, logits, target, weights)
-    return value, logits.argmax(axis=1), da @ params["W"], {"W": da.T @ x, "b": da.sum(axis=0)}
+    losses, da = _LOSS.each_logits(xp, logits, target, weights, count=count)
+    return losses, logits.argmax(axis=1), da @ params["W"], {"W": da.T @ x, "b": da.sum(axis=0)}
+
+
+_CHUNK, _LEAST = 1 << 21, 128  # of the kernel: logits at a time, and rows at least
+
+
+def logits_bytes(rows: Any, classes: int, itemsize: int, kernel: bool) -> Any:
+    """Bytes of the logits of so many rows that exist at a time, and of what each row has beside them."""
+    if not kernel:
+        return rows * classes * itemsize * 3
+    at_once = np.minimum(rows, max(_LEAST, _CHUNK // classes))
+    return at_once * (classes * itemsize + 24 * (1 + classes // 512)) + rows * 32
 
 
 _LOSS = SparseCategoricalCrossentropy()

@@ -39,7 +39,21 @@ class Loss:
         value : float; 0.0 where N is 0
         dy : as `y`, a new array; None without `needs_gradient`
         """
-        return reduce_rows(self.rows, xp, y, target, weights, needs_gradient)
+        losses, dy = self.each(xp, y, target, weights, needs_gradient=needs_gradient)
+        return mean(losses), dy
+
+    def each(
+        self, xp: Any, y: Any, target: Any, weights: Any = None, *, count: int | None = None,
+        needs_gradient: bool = True,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """As `forward`, of some rows of a batch of `count`: the loss is the `mean` over all of them.
+
+        Returns
+        -------
+        losses : [N] float64, weighted
+        dy : their part of the gradient of the mean over `count` rows; None without `needs_gradient`
+        """
+        return weighted_rows(self.rows, xp, y, target, weights, count, needs_gradient)
 
     def rows(self, xp: Any, y: Any, target: Any, scale: Any) -> tuple[Any, Any]:
         """Losses of the rows [N] float64 and, unless `scale` [N, 1] is None, `scale * dl/dy`."""
@@ -71,16 +85,22 @@ class Loss:
         return {"name": self.name, **asdict(self)}
 
 
-def reduce_rows(
-    rows: Rows, xp: Any, y: Any, target: Any, weights: Any, needs_gradient: bool
-) -> tuple[float, Any]:
-    """The mean of the row losses and the gradient of it."""
+def mean(losses: Any) -> float:
+    """The loss of a batch from the losses of its rows [N]; 0.0 where N is 0."""
+    with np.errstate(all="ignore"):
+        return float(losses.sum()) / max(1, len(losses))
+
+
+def weighted_rows(
+    rows: Rows, xp: Any, y: Any, target: Any, weights: Any, count: int | None, needs_gradient: bool
+) -> tuple[Any, Any]:
+    """The weighted losses of the rows, and the gradient of the mean over `count` rows (None: over these)."""
     n = int(y.shape[0])
     if n == 0:
-        return 0.0, xp.zeros_like(y) if needs_gradient else None
+        return xp.zeros(0), xp.zeros_like(y) if needs_gradient else None
     scale = None
     if needs_gradient:
-        scale = xp.full((n, 1), 1.0 / n, dtype=y.dtype)
+        scale = xp.full((n, 1), 1.0 / (n if count is None else count), dtype=y.dtype)
         if weights is not None:
             scale *= weights.astype(y.dtype, copy=False)[:, None]
     # A loss that overflows is reported by the training loop, which knows epoch and batch.
@@ -88,7 +108,7 @@ def reduce_rows(
         losses, dy = rows(xp, y.reshape(n, -1), target, scale)
         if weights is not None:
             losses = losses * weights
-        return float(losses.sum()) / n, None if dy is None else dy.reshape(y.shape)
+        return losses, None if dy is None else dy.reshape(y.shape)
 
 
 def is_number(value: Any) -> bool:

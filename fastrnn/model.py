@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, losses, optimizers, prediction, serialization, training, truncated
+from . import checkpoints, drawing, losses, optimizers, prediction, serialization, training, truncated
 from .backends import get_backend
 from .batches import Inputs, Targets, shape_of
 from .errors import DtypeError, ShapeError, check_dtype, sentence
@@ -213,7 +213,10 @@ class Sequential:
 
     # -- training and use ---------------------------------------------------------------------------
 
-    def fit(self, x: Any, y: Any = None, *, bptt: int | None = None, **options: Any) -> Any:
+    def fit(
+        self, x: Any, y: Any = None, *, bptt: int | None = None, memory_budget: int | str | None = None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
         """Train.
 
         Parameters
@@ -230,6 +233,8 @@ class Sequential:
         lengths, mask : int [B] or bool [B, T], for padded x
         initial_state : as in `predict`
         bptt : train on windows of so many steps, for very long sequences; see `fastrnn.truncated.fit`
+        memory_budget : bytes, or text such as "200MB", for what back-propagation keeps of a batch: the same
+            gradients with less memory, at most a third slower; see `fastrnn.checkpoints`
         callbacks : list of `fastrnn.callbacks.Callback`
         verbose : "auto" (a bar on a terminal, else one line an epoch), 0, 1 (bar) or 2 (lines)
 
@@ -244,20 +249,23 @@ class Sequential:
         KeyboardInterrupt : Ctrl-C; the model is at its last whole step and `model.history` up to date
         """
         self._check_compiled("fit")
+        gradients = checkpoints.within("fit", self, memory_budget, bptt)
         if bptt is not None:
             return truncated.fit(self, x, y, bptt=bptt, **options)
-        return training.fit(self, x, y, **options)
+        return training.fit(self, x, y, gradients=gradients, **options)
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, lengths: Any = None,
-        mask: Any = None, initial_state: Any = None,
+        mask: Any = None, initial_state: Any = None, memory_budget: int | str | None = None,
     ) -> float:  # fmt: skip
-        """One step on one batch; returns the loss."""
+        """One step on one batch; returns the loss.  The arguments are those of `fit`."""
         self._check_compiled("train_on_batch")
+        gradients = checkpoints.within("train_on_batch", self, memory_budget)
         inputs = self.inputs("train_on_batch", x, lengths, mask, initial_state)
         targets = Targets("train_on_batch", y, inputs, sample_weight, class_weight)
+        index = np.arange(len(inputs))
         with training.whole_steps():
-            return training.step(self, inputs, targets, np.arange(len(inputs)), "train_on_batch").loss
+            return training.step(self, inputs, targets, index, "train_on_batch", gradients).loss
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 128, sample_weight: Any = None, lengths: Any = None,

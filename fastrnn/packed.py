@@ -151,6 +151,16 @@ class Layout:
             after = first + self.B
             yield slice(starts[t], starts[t] + n), slice(after, after + n), slice(first, first + n)
 
+    def part(self, first: int, last: int) -> Layout:
+        """Steps first .. last - 1, of the same sequences: those that have ended have none."""
+        steps = self.steps[first:last]
+        if self.times is None:
+            times = np.repeat(np.arange(first, last), steps)
+        else:
+            start = int(self.steps[:first].sum())
+            times = self.times[start : start + int(steps.sum())]
+        return replace(self, steps=steps, times=times)
+
     def select(self, keep: np.ndarray) -> tuple[Layout, np.ndarray]:
         """The layout with only the rows where `keep` (bool [N]) is True, and those rows' old indices."""
         rows = np.flatnonzero(keep)

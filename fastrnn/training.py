@@ -20,6 +20,7 @@ from .errors import NonFiniteError, sentence
 from .layers import Dense, Noise
 from .layers.activation import FUNCTIONS
 from .layers.base import check_rate, check_units
+from .loss import mean
 from .packed import Packed
 from .progress import progress
 from .threads import get_num_threads, threads
@@ -38,10 +39,32 @@ class Step:
 
 
 Update = Callable[[str], Step]
+# (loss, rows it is the mean of, what metrics read, targets, weights) of a batch, whose gradients were added
+# to those of the layers.  The last three may be None where there are no metrics.
+Passed = tuple[float, int, Any, Any, Any]
+Gradients = Callable[[Any, Inputs, Targets, np.ndarray, Noise, str], Passed]
 
 
-def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where: str) -> Step:
+def whole_batch(
+    model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, noise: Noise, where: str
+) -> Passed:
+    """Forward, loss and backward of all rows at once.  A loss that is not finite has no gradient."""
+    out, caches, target, weights = _forward(model, inputs, targets, index, noise, where)
+    losses, y, target, weights, dy = loss_of_rows(model, out, target, weights, needs_gradient=True)
+    pairs = zip(model.layers[: len(caches)], caches, strict=True)
+    value = mean(losses) + sum(layer.penalty(cache) for layer, cache in pairs)
+    if math.isfinite(value):
+        model.backward(caches, dy)
+    return value, len(y), y, target, weights
+
+
+def step(
+    model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where: str,
+    gradients: Gradients = whole_batch,
+) -> Step:  # fmt: skip
     """Forward, loss, backward, update on the examples of `index`; `where` names them in an error.
+
+    gradients : how to get at the gradients, `whole_batch` or `fastrnn.checkpoints.Budget`
 
     Raises
     ------
@@ -54,14 +77,10 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
     noise = Noise.of(model.seed, model.steps_done)
     # A broken step ends in NonFiniteError below; NumPy's warnings on the way would only blur it.
     with threads(get_num_threads()), np.errstate(over="ignore", invalid="ignore"):
-        out, caches, target, weights = _forward(model, inputs, targets, index, noise, where)
-        value, y, target, weights, dy = _loss(model, out, target, weights, needs_gradient=True)
-        pairs = zip(model.layers[: len(caches)], caches, strict=True)
-        value += sum(layer.penalty(cache) for layer, cache in pairs)
+        value, rows, y, target, weights = gradients(model, inputs, targets, index, noise, where)
         if not math.isfinite(value):
             _go_back(states)
             raise NonFiniteError(_non_finite(where, "loss", value))
-        model.backward(caches, dy)
         grads = model.named_grads()
         with model.writing() as params:
             grads = {name: xp.zeros_like(params[name]) if g is None else g for name, g in grads.items()}
@@ -70,7 +89,7 @@ def step(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, where:
         _go_back(states)
         raise NonFiniteError(_non_finite(where, "gradient", norm))
     model.steps_done += 1
-    return Step(value, len(y), norm, y, target, weights)
+    return Step(value, rows, norm, y, target, weights)
 
 
 def _go_back(states: list[tuple[Any, Any]]) -> None:
@@ -86,7 +105,7 @@ def _non_finite(where: str, what: str, value: float) -> str:
     )
 
 
-def _tail(model: Any) -> Any:
+def tail_of(model: Any) -> Any:
     """The last layer, where it and the loss are the formula of `fastrnn.crossentropy`; else None.
 
     That formula gives no logits, only the class of the largest: the metrics must be content with it.
@@ -102,32 +121,47 @@ def _forward(
     model: Any, inputs: Inputs, targets: Targets, index: np.ndarray, noise: Noise | None, where: str
 ) -> tuple[Packed, list[Any], Any, Any]:
     """(output, caches, targets, weights) of a batch; where there is a tail, the output is its input."""
-    tail = _tail(model)
+    tail = tail_of(model)
     x = inputs.batch(index)
     states = inputs.states(index, x.layout)
     out, caches = model.run(x, noise, logits=model.fused, tail=tail is None, states=states)
     target, weights = targets.rows(index, out, model.dtype, model.fixed_steps)
-    shape = out.rows.shape if tail is None else (*out.rows.shape[:-1], tail.units)
-    model.loss.check(where, shape, target, dtype=model.dtype)
+    check_target(model, out, target, where)
     return out, caches, target, weights
 
 
-def _loss(
-    model: Any, out: Packed, target: Any, weights: Any, needs_gradient: bool
-) -> tuple[float, Any, Any, Any, Any]:
-    """(loss, what metrics read, targets, weights, gradient of `out`), the first four of flat rows."""
-    backend, tail = model.backend, _tail(model)
+def check_target(model: Any, out: Packed, target: Any, where: str) -> None:
+    """Raise unless the targets fit the rows of `out`, the input of the tail where there is one."""
+    tail = tail_of(model)
+    shape = out.rows.shape if tail is None else (*out.rows.shape[:-1], tail.units)
+    model.loss.check(where, shape, target, dtype=model.dtype)
+
+
+def loss_of_rows(
+    model: Any, out: Packed, target: Any, weights: Any, needs_gradient: bool, count: int | None = None
+) -> tuple[Any, Any, Any, Any, Any]:
+    """(losses, what metrics read, targets, weights, gradient of `out`), the first four of flat rows.
+
+    count : the rows of the batch, where `out` has only some of them: the loss is the mean over all
+    """
+    backend, tail = model.backend, tail_of(model)
     y, target, weights = flat_rows(backend.xp, out.rows, target, weights)
+    if count is not None:
+        count *= math.prod(out.rows.shape[1:-1])
     dy = None
     if tail is None:
-        compute = model.loss.forward_logits if model.fused else model.loss.forward
-        value, dy = compute(backend.xp, y, target, weights, needs_gradient=needs_gradient)
+        compute = model.loss.each_logits if model.fused else model.loss.each
+        losses, dy = compute(
+            backend.xp, y, target, weights, count=count, needs_gradient=needs_gradient
+        )
     elif needs_gradient:
-        value, y, dy, grads = backend.run(FORMULA, "backward", tail.params, y, target, weights)
+        losses, y, dy, grads = backend.run(
+            FORMULA, "backward", tail.params, y, target, weights, count, into=tail.grads
+        )
         tail.add_grads(grads)
     else:
-        value, y = backend.run(FORMULA, "forward", tail.params, y, target, weights)
-    return value, y, target, weights, None if dy is None else dy.reshape(out.rows.shape)
+        losses, y = backend.run(FORMULA, "forward", tail.params, y, target, weights)
+    return losses, y, target, weights, None if dy is None else dy.reshape(out.rows.shape)
 
 
 def flat_rows(xp: Any, y: Any, target: Any, weights: Any) -> tuple[Any, Any, Any]:
@@ -159,9 +193,9 @@ def evaluate(
 def measure(model: Any, inputs: Inputs, targets: Targets, index: np.ndarray) -> tuple[float, int]:
     """(loss, rows) of the examples of `index`, without training; the metrics are told."""
     out, _, target, weights = _forward(model, inputs, targets, index, None, "evaluate")
-    value, y, target, weights, _ = _loss(model, out, target, weights, needs_gradient=False)
+    losses, y, target, weights, _ = loss_of_rows(model, out, target, weights, needs_gradient=False)
     _update_metrics(model, y, target, weights)
-    return value, len(y)
+    return mean(losses), len(y)
 
 
 def means(model: Any, measured: Iterable[tuple[float, int]]) -> dict[str, float]:
@@ -224,6 +258,7 @@ def fit(
     initial_state: Any = None,
     callbacks: Sequence[Callback] = (),
     verbose: Any = "auto",
+    gradients: Gradients = whole_batch,
 ) -> History:
     """See `fastrnn.Sequential.fit`."""
     epochs = check_units("fit", "epochs", epochs, 0)
@@ -249,7 +284,8 @@ def fit(
     def batches() -> tuple[int, Iterator[Update]]:
         rng = rng_of_epoch(model) if shuffle else None
         order = order_of_epoch(inputs.lengths[train], batch_size, rng, bucketing)
-        return len(order), (partial(step, model, inputs, targets, train[chosen]) for chosen in order)
+        steps = (partial(step, model, inputs, targets, train[k], gradients=gradients) for k in order)
+        return len(order), steps
 
     def validate() -> dict[str, float]:
         assert validation is not None

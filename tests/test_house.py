@@ -23,7 +23,7 @@ FREE = {"errors", "threads", "_version"}  # import nothing of fastrnn, may be im
 MODEL = {
     "model", "training", "callbacks", "progress", "autoencoder", "streaming", "gradient_flow",
     "serialization", "interop", "batches", "summary", "drawing", "proof", "reading", "truncated",
-    "explain", "tensors", "windows", "prediction", "footprint", "allocations",
+    "checkpoints", "explain", "tensors", "windows", "prediction", "footprint", "allocations",
 }  # fmt: skip
 LAYERS = {
     "layers",

@@ -40,13 +40,20 @@ class Backend:
     xp: Any
     kernels: Mapping[str, Any] = field(default_factory=dict)
 
-    def run(self, formula: Any, direction: str, *args: Any, threads: int | None = None) -> Any:
-        """Run `formula.forward` or `formula.backward`: array code, or the kernel of the same name."""
+    def run(
+        self, formula: Any, direction: str, *args: Any, threads: int | None = None, into: Any = None
+    ) -> Any:
+        """Run `formula.forward` or `formula.backward`: array code, or the kernel of the same name.
+
+        into : gradients of parameters so far, by name, which a kernel may go on from: what it returns are
+            then the same arrays.  Array code gives new ones
+        """
         kernel = self.kernels.get(formula.name)
         if kernel is None:
             with single_threaded_blas():
                 return getattr(formula, direction)(self.xp, *args)
-        return getattr(kernel, direction)(*args, threads=get_num_threads(threads))
+        options = {} if into is None else {"into": into}
+        return getattr(kernel, direction)(*args, threads=get_num_threads(threads), **options)
 
     def asarray(self, array: Any) -> Any:
         """`array` where this backend computes; a copy only where it has to move."""

@@ -87,9 +87,10 @@ cdef extern from "simd/engine.h" nogil:
                      Py_ssize_t along_n, Py_ssize_t group, void* out) noexcept nogil
         void (*activate)(int activation, Py_ssize_t n, void* x) noexcept nogil
         void (*slope)(int activation, Py_ssize_t n, const void* y, const void* dy, void* da) noexcept nogil
-        void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void* a, Py_ssize_t row, void* out) noexcept nogil
+        void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void* a, Py_ssize_t row, const void* start,
+                         void* out) noexcept nogil
         void (*sum_products)(Py_ssize_t rows, Py_ssize_t n, const void* a, Py_ssize_t row, const void* b,
-                             Py_ssize_t b_row, const int64_t* index, void* out) noexcept nogil
+                             Py_ssize_t b_row, const int64_t* index, const void* start, void* out) noexcept nogil
         double (*spin)(Py_ssize_t rounds) noexcept nogil
 
     ctypedef struct Relay "fastrnn_relay":

@@ -16,7 +16,7 @@ cdef struct Matrix:
     const int64_t* ids      # one-hot rows
     void* dW
     void* db                # NULL: not wanted
-    bint adds               # add to what dW holds (db is always set)
+    bint adds               # go on from what dW and db hold: rows before those they are the gradients of already
 
 
 cdef struct Sums:
@@ -27,6 +27,7 @@ cdef struct Sums:
     const void* by[3]
     const int64_t* index[3]
     void* out
+    bint adds               # as in a matrix
 
 
 cdef struct Gradients:

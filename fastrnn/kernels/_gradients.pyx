@@ -1,11 +1,13 @@
 """*collect*: what a backward pass owes to weights and inputs, cut by outputs.
 
-Every number of dW is one chain over all rows, in their order, so that neither threads nor the size of a task change
-a bit.
+Every number of dW is one chain over all rows, from the last to the first, so that neither threads nor the size of a
+task change a bit.  Nor does it where the rows come in parts, as backward meets them: each part goes on with the chain.
 """
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
+
+import numpy as np
 
 from ._engine cimport Product, flush_denormals, restore_mode
 
@@ -36,7 +38,7 @@ cdef void scatter(
     cdef Py_ssize_t n, u, I = m.inputs
     if not m.adds:
         memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
-    for n in range(g.N):
+    for n in range(g.N - 1, -1, -1):
         for u in range(count):
             if g.word == 4:
                 (<float*>m.dW)[(first + u) * I + m.ids[n]] += (<const float*>g.dgates)[n * g.ld + column + u]
@@ -50,32 +52,36 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
     cdef Py_ssize_t n, depth, p, v, group
     cdef Py_ssize_t first = gate * m.units + begin, column = m.column[gate] + begin, W = g.engine.lanes, I = m.inputs
     cdef Py_ssize_t deep = min(<Py_ssize_t>DEPTH, max(<Py_ssize_t>64, PIECE // max(I, <Py_ssize_t>1) // 16 * 16))
-    cdef const char* dgates = <const char*>g.dgates + column * g.word
+    # The last row; from there, all distances are negative.
+    cdef const char* dgates = <const char*>g.dgates + ((g.N - 1) * g.ld + column) * g.word
     cdef char* turned = panels + (DEPTH * pieces(I, W) * W * g.word + 63) // 64 * 64
     cdef Product q
+    cdef const char* x
+    cdef char* out
     if m.db != NULL:
-        g.engine.sum_rows(g.N, count, dgates, g.ld, <char*>m.db + first * g.word)
+        out = <char*>m.db + first * g.word
+        g.engine.sum_rows(g.N, count, dgates, -g.ld, out if m.adds else NULL, out)
     if m.ids != NULL:
         scatter(g, m, first, count, column)
         return
     if g.N == 0 and not m.adds:
         memset(<char*>m.dW + first * I * g.word, 0, count * I * g.word)
     q.m, q.n, q.group, q.vectors, q.first = count, I, GROUP, pieces(I, W), 0
-    q.last, q.row, q.step, q.activation = pieces(q.vectors, GROUP), 1, g.ld, 0
+    q.last, q.row, q.step, q.activation = pieces(q.vectors, GROUP), 1, -g.ld, 0
     q.out, q.out_row, q.start_row, q.b = <char*>m.dW + first * I * g.word, I, I, panels
-    n = 0
+    n, x = 0, <const char*>m.x + (g.N - 1) * m.row * g.word
     while n < g.N:
         depth = min(deep, g.N - n)
         for p in range(q.last):
             group = min(<Py_ssize_t>GROUP, q.vectors - p * GROUP)
             for v in range(group):
                 g.engine.pack(depth, min(W, I - (p * GROUP + v) * W),
-                              <const char*>m.x + (n * m.row + (p * GROUP + v) * W) * g.word, m.row, 1, group,
+                              x + ((p * GROUP + v) * W - n * m.row) * g.word, -m.row, 1, group,
                               panels + (p * GROUP * W * depth + v * W) * g.word)
-        q.k, q.a = depth, dgates + n * g.ld * g.word
+        q.k, q.a = depth, dgates - n * g.ld * g.word
         if I >= WIDE:
             for v in range(pieces(depth, W)):
-                g.engine.pack(count, min(W, depth - v * W), <const char*>q.a + v * W * g.ld * g.word, 1, g.ld,
+                g.engine.pack(count, min(W, depth - v * W), <const char*>q.a - v * W * g.ld * g.word, 1, -g.ld,
                               deep // W + 1, turned + v * W * g.word)
             q.a, q.row, q.step = turned, deep + W, 1
         q.start = q.out if n or m.adds else NULL
@@ -85,8 +91,9 @@ cdef void weights(const Gradients* g, const Matrix* m, Py_ssize_t gate, Py_ssize
 
 cdef void products(const Gradients* g, Py_ssize_t k) noexcept nogil:
     """Block k of `sums`."""
+    cdef char* out = <char*>g.sums.out + k * g.sums.units * g.word
     g.engine.sum_products(g.N, g.sums.units, <const char*>g.dgates + g.sums.column[k] * g.word, g.ld, g.sums.by[k],
-                          g.sums.units, g.sums.index[k], <char*>g.sums.out + k * g.sums.units * g.word)
+                          g.sums.units, g.sums.index[k], out if g.sums.adds else NULL, out)
 
 
 cdef void inputs(const Gradients* g, Py_ssize_t piece) noexcept nogil:
@@ -129,3 +136,11 @@ cdef void collect(Gradients* g, int threads) noexcept nogil:
         for task in prange(g.tasks, schedule="dynamic", chunksize=1):
             run(g, task, threadid())
         restore_mode(mode)
+
+
+def begun(params, names, into):
+    """(gradients by name, whether they go on from those in `into`): new arrays where `into` has not all of them."""
+    found = {} if into is None else {name: into.get(name) for name in names}
+    if found and all([a is not None and a.flags.c_contiguous and a.flags.writeable for a in found.values()]):
+        return found, True
+    return {name: np.empty(params[name].shape, params[name].dtype) for name in names}, False

@@ -22,9 +22,11 @@ class Kernel:
         """See `fastrnn.cells.cell.Cell`."""
         return _passes.forward(self.cell, params, x, s0, training, h_mask, threads)
 
-    def backward(self, params: Any, cache: Any, dy: Any, dsT: Any, *, threads: int) -> Any:
-        """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
-        return _passes.backward(self.cell, params, cache, dy, dsT, threads)
+    def backward(
+        self, params: Any, cache: Any, dy: Any, dsT: Any, *, threads: int, into: Any = None
+    ) -> Any:
+        """See `fastrnn.cells.cell.Cell` and `fastrnn.kernels._passes.backward`."""
+        return _passes.backward(self.cell, params, cache, dy, dsT, threads, into)
 
     def forward_at(
         self, params: Any, x: Any, s0: Any, training: bool, x_at: Any, y_at: Any, y: Any, *, threads: int

@@ -39,6 +39,9 @@ def borrow(shape, dtype):
     if size >= _SMALL:
         fitting = [(r.size, key) for key, r in list(_spare.items()) if size + step <= r.size <= 2 * (size + step)]
         room = _spare.pop(min(fitting)[1], None) if fitting else None
+        if not fitting:  # one that is almost large enough would lie beside the new one for nothing
+            outgrown = [(r.size, key) for key, r in list(_spare.items()) if size // 2 <= r.size < size + step]
+            _spare.pop(max(outgrown)[1] if outgrown else None, None)
     if room is None:
         room = np.empty(size + step, np.uint8)
     start = -<Py_ssize_t>cnp.PyArray_DATA(<cnp.ndarray>room) % step

@@ -4,7 +4,7 @@ def forward(
     cell: int, params: dict[str, Any], x: Any, s0: Any, training: bool, h_mask: Any, threads: int
 ) -> tuple[Any, tuple[Any, ...], Any]: ...
 def backward(
-    cell: int, params: dict[str, Any], cache: Any, dy: Any, dsT: Any, threads: int
+    cell: int, params: dict[str, Any], cache: Any, dy: Any, dsT: Any, threads: int, into: Any = None
 ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]: ...
 def forward_at(
     cell: int, params: Any, x: Any, s0: Any, training: bool, x_at: Any, y_at: Any, y: Any, threads: int

@@ -11,6 +11,7 @@ from libc.string cimport memset
 import numpy as np
 
 from ._doors import NAMES
+from ._gradients import begun
 from ._memory import borrow, give_back
 
 cimport numpy as cnp
@@ -115,6 +116,7 @@ cdef class Backward:
 
     dy_at : int64 [N], where the row of a step stands among those of dy; None: where it is
     x_at : int64 [N], where it stands among the rows of x
+    into : gradients that are gone on from, by name, or None
     """
 
     cdef Call c
@@ -124,7 +126,7 @@ cdef class Backward:
     cdef int team, collectors
     cdef bint ours, moved
 
-    def __init__(self, int cell, params, cache, dy, dsT, int threads, x_at=None, dy_at=None):
+    def __init__(self, int cell, params, cache, dy, dsT, int threads, x_at=None, dy_at=None, into=None):
         x, (h, states, kept, mask, panels, ours) = cache
         self.p, self.params, self.layout, self.h, self.states, self.ours = panels, params, x.layout, h, states, ours
         layout = x.layout
@@ -167,14 +169,14 @@ cdef class Backward:
             if mask is not None:
                 self.read *= mask[layout.sequence]
         self.dx = np.empty((N, I), dtype) if wanted else None
-        self.grads = {name: np.empty(params[name].shape, dtype) for name in NAMES[cell]}
+        self.grads, adds = begun(params, NAMES[cell], into)
         g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = c.engine, c.word, N, c.kept_row, c.kept, 2
         g.sums.blocks = 0
         g.dx, g.W_dx, g.out, g.dx_column = self.p.dx, self.p.W_dx, data(self.dx), 0
         cdef Py_ssize_t i, gate
         for i in range(2):  # gates that lie side by side are one
             g.matrix[i].units, g.matrix[i].gates, g.matrix[i].ids, g.matrix[i].db = G, 1, NULL, NULL
-            g.matrix[i].column[0], g.matrix[i].adds = 0, False
+            g.matrix[i].column[0], g.matrix[i].adds = 0, adds
         g.matrix[0].inputs, g.matrix[0].x, g.matrix[0].ids = I, data(rows), <const int64_t*>data(ids)
         g.matrix[1].inputs, g.matrix[1].x = P, data(self.read)
         g.matrix[0].row, g.matrix[1].row = I, P
@@ -196,7 +198,7 @@ cdef class Backward:
             if form.projects:
                 g.matrix[2].dW = data(self.grads["W_hr"])
         if "p" in self.grads:  # i and f look at the c before, o at the c after
-            g.sums.blocks, g.sums.units, g.sums.out = form.extra, H, data(self.grads["p"])
+            g.sums.blocks, g.sums.units, g.sums.out, g.sums.adds = form.extra, H, data(self.grads["p"]), adds
             before = layout.before if N != B * layout.T else None
             self.held = self.held, before
             for i in range(form.extra):
@@ -256,9 +258,12 @@ def forward(int cell, params, x, s0, training, h_mask, int threads):
     return f.finish()
 
 
-def backward(int cell, params, cache, dy, dsT, int threads):
-    """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once."""
-    cdef Backward b = Backward(cell, params, cache, dy, dsT, threads)
+def backward(int cell, params, cache, dy, dsT, int threads, into=None):
+    """See `fastrnn.cells.cell.Cell`.  Overwrites what the cache kept, which is used once.
+
+    into : gradients of the steps after these, to go on from; they are what comes back
+    """
+    cdef Backward b = Backward(cell, params, cache, dy, dsT, threads, None, None, into)
     run_backward(&b.c, b.team)
     return b.finish()
 

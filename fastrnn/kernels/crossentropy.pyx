@@ -7,16 +7,17 @@ The logits [N, V] never exist.  Rows go through in chunks, cut by shapes alone, 
 2. rows: the tiles of a row make its maximum, sum and loss, and the exponentials become dlogits;
 3. collect: dx = dlogits W in tiles of rows, dW += dlogits' x and db in tiles of classes.
 
-No two threads ever add into the same number, and chunks follow one another, so every sum has a fixed order.
+No two threads ever add into the same number, and chunks follow one another from the last rows to the first, so every
+sum has a fixed order, that of `_gradients.pyx`, wherever chunks begin.
 """
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY, NAN, exp, log
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 
 import numpy as np
 
+from ._gradients import begun
 from ._memory import borrow, give_back
 
 cimport numpy as cnp
@@ -33,8 +34,6 @@ cdef extern from "crossentropy.h" nogil:
     double fastrnn_exponentials_f64(Py_ssize_t n, double* a, double* maximum, Py_ssize_t* place)
     void fastrnn_scale_f32(Py_ssize_t n, float* a, float factor)
     void fastrnn_scale_f64(Py_ssize_t n, double* a, double factor)
-    void fastrnn_add_f32(Py_ssize_t n, float* sum, const float* a)
-    void fastrnn_add_f64(Py_ssize_t n, double* sum, const double* a)
     void fastrnn_exp_rows_f32(Py_ssize_t n, float* a)
     void fastrnn_exp_rows_f64(Py_ssize_t n, double* a)
 
@@ -111,11 +110,10 @@ cdef void finish_row(
 
 
 cdef void collect_tile(
-    Py_ssize_t task, bint first_chunk, const Size* size, const Gradients* g, real* db, char* scratch,
+    Py_ssize_t task, const Size* size, const Gradients* g, const real* da, real* dx, char* scratch,
 ) noexcept nogil:
     """Some rows of dx, or what the chunk adds to some rows of dW and db."""
-    cdef Py_ssize_t groups = pieces(size.rows, COLLECT_ROWS), first, count, r
-    cdef const real* da = <const real*>g.dgates
+    cdef Py_ssize_t groups = pieces(size.rows, COLLECT_ROWS), first
     cdef Product q
     if task < groups:
         first = task * COLLECT_ROWS
@@ -123,25 +121,16 @@ cdef void collect_tile(
         q.group, q.vectors, q.first, q.last = g.dx.group, g.dx.vectors, 0, g.dx.panels
         q.a, q.row, q.step, q.b = da + first * size.ld, size.ld, 1, g.W_dx
         q.start, q.start_row, q.activation = NULL, 0, 0
-        q.out, q.out_row = <real*>g.out + first * size.inputs, size.inputs
+        q.out, q.out_row = dx + first * size.inputs, size.inputs
         g.engine.product(&q)
-        return
-    weights(g, &g.matrix[0], 0, task - groups, scratch)
-    first = (task - groups) * piece_of(size.classes)
-    count = min(piece_of(size.classes), size.classes - first)
-    if first_chunk:
-        memset(db + first, 0, count * sizeof(real))
-    for r in range(size.rows):
-        if real is float:
-            fastrnn_add_f32(count, db + first, da + r * size.ld + first)
-        else:
-            fastrnn_add_f64(count, db + first, da + r * size.ld + first)
+    else:
+        weights(g, &g.matrix[0], 0, task - groups, scratch)
 
 
 cdef void run_chunk(
-    bint first_chunk, const Size* size, Gradients* g, const Shape* shape, const void* panels, const real* x,
+    const Size* size, Gradients* g, const Shape* shape, const void* panels, const real* x,
     const real* b, const int64_t* target, const real* scale, real* a, Tile* tiles, double* losses,
-    int64_t* best, real* db, int threads,
+    int64_t* best, int threads,
 ) noexcept nogil:
     """The three phases; without `scale` the first two.  `losses` carries the targets' logits between them."""
     cdef Py_ssize_t task, r
@@ -160,16 +149,16 @@ cdef void run_chunk(
             finish_row(size, target[r], scale + r if scale != NULL else NULL, a + r * size.ld,
                        tiles + r * size.tiles, losses[r], losses + r, best + r)
         for task in prange(collections, schedule="dynamic", chunksize=1):
-            collect_tile(task, first_chunk, size, g, db, g.scratch + threadid() * g.scratch_size)
+            collect_tile(task, size, g, a, <real*>g.out, g.scratch + threadid() * g.scratch_size)
         restore_mode(mode)
 
 
 cdef void run(
     real* kind, object x_rows, object W_array, object b_array, object target_ids, object scale_rows,
-    object losses_rows, object best_rows, object dx_rows, object dW_array, object db_array, int threads,
+    object losses_rows, object best_rows, object dx_rows, object grads, bint adds, int threads,
 ):
     """All chunks; `kind` only says which type it is."""
-    cdef Py_ssize_t N = x_rows.shape[0], V = W_array.shape[0], H = W_array.shape[1], first = 0
+    cdef Py_ssize_t N = x_rows.shape[0], V = W_array.shape[0], H = W_array.shape[1], first, last = N
     cdef Py_ssize_t chunks = pieces(N, max(<Py_ssize_t>COLLECT_ROWS, CHUNK // V)), most = pieces(N, chunks)
     cdef const Engine* e = engine(sizeof(real) == 8)
     cdef Shape shape = shape_of(e, H, V, 1, False)
@@ -190,12 +179,11 @@ cdef void run(
     cdef double* losses = <double*>data(losses_rows)
     cdef int64_t* best = <int64_t*>data(best_rows)
     cdef real* dx = <real*>data(dx_rows)
-    cdef real* db = <real*>data(db_array)
     cdef void* panels = data(forward)
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, sizeof(real), most, size.ld, a, 1
     g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = H, V, 1, 0
-    g.matrix[0].ids, g.matrix[0].db, g.matrix[0].dW, g.matrix[0].row = NULL, NULL, data(dW_array), H
-    g.sums.blocks = 0
+    g.matrix[0].ids, g.matrix[0].db, g.matrix[0].dW = NULL, data(grads.get("b")), data(grads.get("W"))
+    g.matrix[0].row, g.sums.blocks = H, 0
     g.dx, g.dx_column, g.out, g.scratch = shape_of(e, V, H, 1, False), 0, NULL, NULL
     prepare(&g)
     work = backward = None
@@ -208,39 +196,41 @@ cdef void run(
         pack_all(e, &shape, W, 1, H, sizeof(real), workers, panels)
         if scale != NULL:
             pack_all(e, &g.dx, W, H, 1, sizeof(real), workers, <void*>g.W_dx)
-        while first < N:
-            size.rows = g.N = min(most, N - first)
-            g.matrix[0].x, g.matrix[0].adds, g.out = x + first * H, first > 0, dx + first * H
-            run_chunk(first == 0, &size, &g, &shape, panels, x + first * H, b, target + first,
-                      scale + first if scale != NULL else NULL, a, tiles, losses + first, best + first, db, workers)
-            first += size.rows
+        while last > 0:
+            first = max(last - most, <Py_ssize_t>0)
+            size.rows = g.N = last - first
+            g.matrix[0].x, g.matrix[0].adds, g.out = x + first * H, adds or last < N, dx + first * H
+            run_chunk(&size, &g, &shape, panels, x + first * H, b, target + first,
+                      scale + first if scale != NULL else NULL, a, tiles, losses + first, best + first, workers)
+            last = first
     give_back(logits, table, forward, work, backward)
 
 
-def compute(params, rows, target, weights, gradients, threads):
-    """(value, best) or, with `gradients`, (value, best, dx, {"W": dW, "b": db})."""
+def compute(params, rows, target, weights, gradients, threads, count=None, into=None):
+    """(losses, best) or, with `gradients`, (losses, best, dx, {"W": dW, "b": db})."""
     x = np.ascontiguousarray(rows)
     W, b = np.ascontiguousarray(params["W"]), np.ascontiguousarray(params["b"])
     ids = np.ascontiguousarray(target.reshape(-1), np.int64)
     N = len(x)
     losses, best = np.empty(N), np.empty(N, np.int64)
-    scale = dx = dW = db = None
+    scale, dx, grads, adds = None, None, {}, False
     if gradients:
-        scale = np.full(N, 1.0 / max(N, 1), x.dtype)
+        scale = np.full(N, 1.0 / max(N if count is None else count, 1), x.dtype)
         if weights is not None:
             scale *= weights.astype(x.dtype, copy=False)
-        dx, dW, db = np.empty_like(x), np.empty_like(W), np.empty_like(b)
+        dx = np.empty_like(x)
+        grads, adds = begun(params, ("W", "b"), into)
     if N == 0:
-        if gradients:
-            dW[...], db[...] = 0, 0
+        if not adds:
+            for g in grads.values():
+                g[...] = 0
     elif x.dtype == np.float32:
-        run[float](NULL, x, W, b, ids, scale, losses, best, dx, dW, db, threads)
+        run[float](NULL, x, W, b, ids, scale, losses, best, dx, grads, adds, threads)
     else:
-        run[double](NULL, x, W, b, ids, scale, losses, best, dx, dW, db, threads)
+        run[double](NULL, x, W, b, ids, scale, losses, best, dx, grads, adds, threads)
     if weights is not None:
         losses *= weights
-    value = float(losses.sum()) / max(N, 1)
-    return (value, best, dx, {"W": dW, "b": db}) if gradients else (value, best)
+    return (losses, best, dx, grads) if gradients else (losses, best)
 
 
 def forward(params, rows, target, weights, *, threads):
@@ -248,9 +238,9 @@ def forward(params, rows, target, weights, *, threads):
     return compute(params, rows, target, weights, False, threads)
 
 
-def backward(params, rows, target, weights, *, threads):
+def backward(params, rows, target, weights, count=None, *, threads, into=None):
     """See `fastrnn.crossentropy.backward`."""
-    return compute(params, rows, target, weights, True, threads)
+    return compute(params, rows, target, weights, True, threads, count, into)
 
 
 def exponential(x):

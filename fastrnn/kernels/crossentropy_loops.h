@@ -38,11 +38,6 @@ FASTRNN_CLONES static void NAME(scale)(ptrdiff_t n, REAL *__restrict a, REAL fac
     for (ptrdiff_t k = 0; k < n; k++) a[k] *= factor;
 }
 
-FASTRNN_CLONES static void NAME(add)(ptrdiff_t n, REAL *__restrict sum, const REAL *__restrict a)
-{
-    for (ptrdiff_t k = 0; k < n; k++) sum[k] += a[k];
-}
-
 FASTRNN_CLONES static void NAME(exp_rows)(ptrdiff_t n, REAL *__restrict a)
 {
     for (ptrdiff_t k = 0; k < n; k++) a[k] = EXP(a[k]);

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 
 import numpy as np
 
+from ._gradients import begun
 from ._memory import borrow, give_back
 
 cimport numpy as cnp
@@ -110,7 +111,7 @@ def forward(params, x, activation, *, int threads):
     return y
 
 
-def backward(params, x, activation, y, dy, *, int threads):
+def backward(params, x, activation, y, dy, *, int threads, into=None):
     """See `fastrnn.layers.dense.backward`."""
     W = np.ascontiguousarray(params["W"])
     cdef Py_ssize_t N = len(x.rows), I = W.shape[1], U = W.shape[0], word = W.dtype.itemsize
@@ -132,12 +133,12 @@ def backward(params, x, activation, y, dy, *, int threads):
         mode = flush_denormals()
         e.slope(code, N * U, data(y), data(dy), data(da))
         restore_mode(mode)
-    dW, db = np.empty_like(W), np.empty(U, W.dtype)
+    grads, adds = begun(params, ("W", "b"), into)
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, word, N, U, data(da), 1
     g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = I, U, 1, 0
-    g.matrix[0].adds, g.sums.blocks = False, 0
+    g.matrix[0].adds, g.sums.blocks = adds, 0
     g.matrix[0].x, g.matrix[0].row, g.matrix[0].ids = data(rows), I, <const int64_t*>data(ids)
-    g.matrix[0].dW, g.matrix[0].db = data(dW), data(db)
+    g.matrix[0].dW, g.matrix[0].db = data(grads["W"]), data(grads["b"])
     g.dx, g.dx_column, g.out = shape_of(e, U, I, 1, False), 0, data(dx)
     if dx is not None:
         panels = borrow((g.dx.size,), W.dtype)
@@ -150,4 +151,4 @@ def backward(params, x, activation, y, dy, *, int threads):
             pack_all(e, &g.dx, weights, I, 1, word, workers, <void*>g.W_dx)
         collect(&g, workers)
     give_back(work, panels, None if code == LINEAR else da)
-    return dx, {"W": dW, "b": db}
+    return dx, grads

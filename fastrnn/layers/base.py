@@ -117,6 +117,28 @@ class Layer:
         """The gradient of x's rows from that of y's; adds into `grads`.  None where x has no gradient."""
         raise NotImplementedError
 
+    def forward_part(self, x: Packed, noise: Noise | None, s0: Any) -> tuple[Packed, Any, Any]:
+        """As `forward`, of consecutive steps of the sequences: (y, sT, cache).
+
+        s0, sT : the states [B, width] in packed order before and after those steps; () where it has none
+        """
+        y, cache = self.forward(x, noise)
+        return y, (), cache
+
+    def backward_part(self, cache: Any, dy: Any, dsT: Any) -> tuple[Any, Any]:
+        """(dx, ds0) of `forward_part`; dsT None is zero.  Parts come from the last to the first.
+
+        Then `grads` have the same bits, from compiled kernels, as where all steps come at once.
+        """
+        return self.backward(cache, dy), ()
+
+    def initial(self, layout: Layout) -> tuple[Any, ...]:
+        """The states [B, width] before the first step, in packed order."""
+        return ()
+
+    def end_in(self, sT: Any, layout: Layout) -> None:
+        """A stateful layer starts the next batch from sT, given in packed order."""
+
     def stepper(self, batch: int) -> Any:
         """A function that runs one step of `batch` sequences: rows of x -> rows of y; None where y is x.
 
@@ -198,11 +220,11 @@ class Layer:
             child.clear_grads()
 
     def add_grads(self, grads: dict[str, Any]) -> None:
-        """Add into `grads`; takes ownership of the arrays."""
+        """Add into `grads`; takes ownership of the arrays.  One that is there already has been added to."""
         for name, g in grads.items():
             if self.grads.get(name) is None:
                 self.grads[name] = g
-            else:
+            elif self.grads[name] is not g:
                 self.grads[name] += g
 
     def reset_states(self) -> None:

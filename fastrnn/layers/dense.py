@@ -104,7 +104,8 @@ class Dense(Layer):
         dy = dy.reshape(-1, self.units)
         if inside is not chosen:
             dy = chosen.back(self.backend.xp, a, y, dy)
-        dx, grads = self.backend.run(FORMULA, "backward", self.params, flat, inside.config, y, dy)
+        given = self.params, flat, inside.config, y, dy
+        dx, grads = self.backend.run(FORMULA, "backward", *given, into=self.grads)
         self.add_grads(grads)
         return None if dx is None else dx.reshape(shape)
 

@@ -81,8 +81,11 @@ class Embedding(_FromIds):
 
     def backward(self, cache: Any, dy: Any) -> Any:
         xp = self.backend.xp
-        dW = xp.zeros_like(self.params["W"])
-        xp.add.at(dW, cache, dy)
+        dW = self.grads.get("W")
+        if dW is None:
+            dW = xp.zeros_like(self.params["W"])
+        # From the last row to the first, so that parts of a batch go on with the same sums (`backward_part`).
+        xp.add.at(dW, cache[::-1], dy[::-1])
         self.add_grads({"W": dW})
 
     def config(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError, sentence
-from ..packed import Packed
+from ..packed import Layout, Packed
 from .base import Layer, Shape
 from .noise import Noise
 
@@ -36,6 +36,18 @@ class LastStep(Layer):
         cache = (where, ends, x.rows.shape) if noise is not None else None
         return Packed(rows, layout, sequence=False), cache
 
+    def initial(self, layout: Layout) -> tuple[Any, ...]:
+        """See `Layer.initial`: the last vector so far."""
+        assert self.in_shape is not None
+        return (self.backend.xp.zeros((layout.B, *self.in_shape.features), self.dtype),)
+
+    def forward_part(self, x: Packed, noise: Noise | None, s0: Any) -> tuple[Packed, Any, Any]:
+        """See `Layer.forward_part`."""
+        y, cache = self.forward(x, noise)
+        ended = self.backend.xp.asarray(x.layout.lengths == 0)
+        y.rows[ended] = s0[0][ended]
+        return y, (y.rows,), cache
+
     def stepper(self, batch: int) -> None:
         """The step that comes is the last one so far: y is x."""
         return None
@@ -45,3 +57,10 @@ class LastStep(Layer):
         dx = self.backend.xp.zeros(shape, dy.dtype)
         dx[ends] = dy[where]
         return dx
+
+    def backward_part(self, cache: Any, dy: Any, dsT: Any) -> tuple[Any, Any]:
+        """See `Layer.backward_part`."""
+        d = dsT[0] if dy is None else dy  # y is the state after the last step of all
+        ds0 = d.copy()
+        ds0[cache[0]] = 0
+        return self.backward(cache, d), (ds0,)

@@ -40,9 +40,13 @@ def _scramble(xp: Any, z: Any) -> Any:
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of one training step."""
+    """The noise of one training step.
+
+    forgets : whether this pass is run again before anybody asks for its caches, so that it need not keep any
+    """
 
     key: int
+    forgets: bool = False
 
     @classmethod
     def of(cls, seed: int, step: int) -> Noise:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,16 @@ class Recurrent(Layer):
 
     def forward(self, x: Packed, noise: Noise | None, state: Any = None) -> tuple[Packed, Any]:
         """See `Layer.forward`; `state`, in packed order, goes before every other start."""
+        learns = self.learns and state is None
+        s0 = self.initial(x.layout) if state is None else state
+        y, sT, cache = self.forward_part(x, noise, s0)
+        if self.return_state:
+            y = replace(y, states=self.in_callers_order(sT, x.layout))
+        self.end_in(sT, x.layout)
+        return y, (cache, learns) if noise is not None else None
+
+    def forward_part(self, x: Packed, noise: Noise | None, s0: Any) -> tuple[Packed, Any, Any]:
+        """See `Layer.forward_part`."""
         xp, layout = self.backend.xp, x.layout
         in_mask = None
         if noise is not None and self.dropout:
@@ -150,20 +161,20 @@ class Recurrent(Layer):
         masks = () if mask is None else (mask,)  # a user's own cell may do without
         if self.go_backwards:
             x = x.reverse(xp)
-        learns = self.learn_state and state is None and self.state is None
-        s0, training = self.initial(layout) if state is None else state, noise is not None
+        training = noise is not None and not noise.forgets
         y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, training, *masks)
-        back = xp.asarray(layout.inverse_order)
-        states = tuple(s[back] for s in sT) if self.stateful or self.return_state else None
+        out = Packed(y if self.return_sequences else sT[0], layout, self.return_sequences)
+        return out, sT, (content, in_mask, layout) if training else None
+
+    def in_callers_order(self, states: Any, layout: Layout) -> tuple[Any, ...]:
+        """States in packed order as the caller's rows."""
+        back = self.backend.xp.asarray(layout.inverse_order)
+        return tuple(s[back] for s in states)
+
+    def end_in(self, sT: Any, layout: Layout) -> None:
+        """See `Layer.end_in`."""
         if self.stateful:
-            self.state = states
-        out = Packed(
-            y if self.return_sequences else sT[0],
-            layout,
-            self.return_sequences,
-            states=states if self.return_state else None,
-        )
-        return out, (content, in_mask, layout, learns) if noise is not None else None
+            self.state = self.in_callers_order(sT, layout)
 
     def stepper(self, batch: int) -> Any:
         if self.go_backwards:
@@ -200,19 +211,34 @@ class Recurrent(Layer):
         return tuple(xp.zeros((batch, width), self.dtype) for width in self.state_widths)
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        content, in_mask, layout, learns = cache
-        dsT = None if self.return_sequences else (dy, *(None for _ in self.cell.states[1:]))
-        rows = dy if self.return_sequences else None
-        dx, ds0, grads = self.backend.run(self.cell, "backward", self.params, content, rows, dsT)
-        self.add_grads(grads)
+        part, learns = cache
+        dx, ds0 = self.backward_part(part, dy, None)
         if learns:
-            pairs = zip(self.learnt_names, ds0, strict=True)
-            self.add_grads({name: d.sum(axis=0) for name, d in pairs})
-        if dx is None:
-            return None
-        if self.go_backwards:
+            self.learn(ds0)
+        return dx
+
+    def backward_part(self, cache: Any, dy: Any, dsT: Any) -> tuple[Any, Any]:
+        """See `Layer.backward_part`."""
+        content, in_mask, layout = cache
+        if not self.return_sequences and dy is not None:  # y is the state after the last step of all
+            dy, dsT = None, (dy, *(None for _ in self.cell.states[1:]))
+        dx, ds0, grads = self.backend.run(
+            self.cell, "backward", self.params, content, dy, dsT, into=self.grads
+        )
+        self.add_grads(grads)
+        if dx is not None and self.go_backwards:
             dx = dx[self.backend.xp.asarray(layout.reversal)]
-        return dx if in_mask is None else dx * in_mask
+        return dx if dx is None or in_mask is None else dx * in_mask, ds0
+
+    @property
+    def learns(self) -> bool:
+        """Whether a batch starts from the parameters that are states, unless it is given others."""
+        return self.learn_state and self.state is None
+
+    def learn(self, ds0: Any) -> None:
+        """Add the gradient of the initial states to that of the parameters that they are."""
+        pairs = zip(self.learnt_names, ds0, strict=True)
+        self.add_grads({name: d.sum(axis=0) for name, d in pairs})
 
     def reset_states(self) -> None:
         self.state = None

@@ -222,11 +222,14 @@ template <class T> void check_rows(const fastrnn_engine *e)
     const int activation = (int)pick(0, 3);
     std::vector<T> y = numbers<T>(n), dy = numbers<T>(n), da = blank<T>(n), a = numbers<T>(rows * width), sum = blank<T>(n);
     e->slope(activation, n, y.data(), dy.data(), da.data());
-    e->sum_rows(rows, n, a.data(), width, sum.data());
+    const std::vector<T> before = numbers<T>(n);
+    const bool starts = pick(0, 1), backwards = rows && pick(0, 1); /* from the last row to the first */
+    e->sum_rows(rows, n, a.data() + (backwards ? (rows - 1) * width : 0), backwards ? -width : width,
+                starts ? before.data() : nullptr, sum.data());
     for (ptrdiff_t j = 0; j < n; j++) {
         const double v = y[j], slopes[] = {1, v > 0 ? 1.0 : 0.0, 1 - v * v, v * (1 - v)};
         expect(near(da[j], dy[j] * slopes[activation]), "slope");
-        double wanted = 0;
+        double wanted = starts ? before[j] : 0;
         for (ptrdiff_t r = 0; r < rows; r++) wanted += a[r * width + j];
         expect(near(sum[j], wanted), "sum_rows");
     }

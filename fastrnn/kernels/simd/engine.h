@@ -123,11 +123,11 @@ typedef struct {
     void (*activate)(int activation, ptrdiff_t n, void *x);
     /* da [n] = f'(a) dy, with f' from the value y = f(a). */
     void (*slope)(int activation, ptrdiff_t n, const void *y, const void *dy, void *da);
-    /* out [n] = the sum of `rows` rows of a, in their order. */
-    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, void *out);
-    /* The same of a's row r times row index[r] of b; without an index, row r. */
+    /* out [n] = start + the sum of `rows` rows of a, in their order; start NULL is zero, and may be out. */
+    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *start, void *out);
+    /* The same of a's row r times row index[r] of b (without an index, row r), from the last r to the first. */
     void (*sum_products)(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *b, ptrdiff_t b_row,
-                         const int64_t *index, void *out);
+                         const int64_t *index, const void *start, void *out);
     /* Multiply-adds of vectors in registers alone, `rounds` times; returns how many operations that were. */
     double (*spin)(ptrdiff_t rounds);
 } fastrnn_engine;

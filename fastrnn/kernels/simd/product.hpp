@@ -191,21 +191,24 @@ template <class T> void slope(int activation, ptrdiff_t n, const void *values, c
     }
 }
 
-template <class T> void sum_rows(ptrdiff_t rows, ptrdiff_t n, const void *array, ptrdiff_t row, void *result)
+template <class T>
+void sum_rows(ptrdiff_t rows, ptrdiff_t n, const void *array, ptrdiff_t row, const void *before, void *result)
 {
     enum { W = Simd<T>::W };
     typedef typename Simd<T>::vec vec;
-    const T *a = (const T *)array;
+    const T *a = (const T *)array, *start = (const T *)before;
     T *out = (T *)result;
     ptrdiff_t j = 0;
     for (; j + 4 * W <= n; j += 4 * W) { /* four at a time: a cache line is read once, whole */
         vec sum[4] = {};
+        if (start) UNROLL for (int c = 0; c < 4; c++) sum[c] = load(start + j + c * W);
         for (ptrdiff_t r = 0; r < rows; r++)
             UNROLL for (int c = 0; c < 4; c++) sum[c] += load(a + r * row + j + c * W);
         UNROLL for (int c = 0; c < 4; c++) store(out + j + c * W, sum[c]);
     }
     for (; j < n; j += W) {
         vec sum = {};
+        if (start) sum = load(start + j, n - j);
         for (ptrdiff_t r = 0; r < rows; r++) sum += load(a + r * row + j, n - j);
         store(out + j, n - j, sum);
     }
@@ -213,12 +216,13 @@ template <class T> void sum_rows(ptrdiff_t rows, ptrdiff_t n, const void *array,
 
 template <class T>
 void sum_products(ptrdiff_t rows, ptrdiff_t n, const void *a, ptrdiff_t row, const void *b, ptrdiff_t b_row,
-                  const int64_t *index, void *out)
+                  const int64_t *index, const void *start, void *out)
 {
     enum { W = Simd<T>::W };
     for (ptrdiff_t j = 0; j < n; j += W) {
         typename Simd<T>::vec sum = {};
-        for (ptrdiff_t r = 0; r < rows; r++)
+        if (start) sum = load((const T *)start + j, n - j);
+        for (ptrdiff_t r = rows - 1; r >= 0; r--)
             sum = fma(load((const T *)a + r * row + j, n - j),
                       load((const T *)b + (index ? (ptrdiff_t)index[r] : r) * b_row + j, n - j), sum);
         store((T *)out + j, n - j, sum);

@@ -1,0 +1,3 @@
+from typing import Any
+
+def begun(params: Any, names: tuple[str, ...], into: Any) -> tuple[dict[str, Any], bool]: ...
