@@ -164,7 +164,7 @@ class Batch:
             self._recurrent(layer, place, n)
         elif isinstance(layer, Dense):
             I, U = layer.in_shape.width, layer.units
-            in_kernel = layer.activation in ("linear", "relu", "tanh", "sigmoid")
+            in_kernel = layer.activation in ("linear", "relu", "tanh", "sigmoid", "softmax")
             if not in_kernel:
                 n.forward, n.backward = 2 * y, 2 * y
             if "dense" in self.kernels:

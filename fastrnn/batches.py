@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,10 +80,10 @@ class Inputs:
             # Ids of different integer types would meet as floats.
             self.x: Any = [a.astype(np.int64, copy=False) for a in arrays] if ids and reads else arrays
             self.shape = self._shape(arrays[0], 1) if arrays else expected
-            self.lengths = np.array([len(a) for a in arrays], np.int64)
+            self.count = len(arrays)
             self._check_same(arrays, reads)
         else:
-            self.shape = self._shape(x, 2)
+            self.shape = self._shape(x, 2) if expected is None else expected
             if not self.shape.sequence and (lengths is not None or mask is not None):
                 raise ValueError(f"{owner}: lengths and mask need sequences, got x {list(x.shape)}.")
             self.x = backend.asarray(x)
@@ -91,11 +92,7 @@ class Inputs:
                 raise ValueError(f"{owner}: give lengths or mask, not both.")
             self.given_lengths = None if lengths is None else check_lengths(owner, lengths, B, T)
             self.mask = None if mask is None else check_mask(owner, mask, B, T)
-            self.lengths = np.full(B, T, np.int64)
-            if self.given_lengths is not None:
-                self.lengths = self.given_lengths
-            elif self.mask is not None:
-                self.lengths = self.mask.sum(axis=1)
+            self.count = B
             if reads:
                 self._check_values(x)
         if self.shape is None:
@@ -104,7 +101,18 @@ class Inputs:
             )
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return int(self.count)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """int64 [B]: the steps of each sequence that count."""
+        if self.ragged:
+            return np.array([len(a) for a in self.x], np.int64)
+        if self.given_lengths is not None:
+            return self.given_lengths
+        if self.mask is not None:
+            return self.mask.sum(axis=1)
+        return np.full(len(self), self.x.shape[1] if self.x.ndim > 2 or self.ids else 1, np.int64)
 
     def _check(self, name: str, array: Any, expected: Shape | None) -> None:
         least = 1 if self.ragged else 2
@@ -242,6 +250,8 @@ class Inputs:
 
     def states(self, index: np.ndarray, layout: Layout) -> dict[str, tuple[Any, ...]]:
         """What `begin` took, for the batch of `index`, in packed order."""
+        if not self.initial:
+            return {}
         where = self.backend.asarray(index[layout.order])
         return {name: tuple(a[where] for a in arrays) for name, arrays in self.initial.items()}
 

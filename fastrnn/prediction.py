@@ -25,28 +25,32 @@ def outputs(model: Any, inputs: Inputs, layers: range, batch_size: int) -> Any:
     parts: list[Any] = []
     states: list[tuple[Any, ...]] = []
     n = len(inputs)
-    fixed = fixed_steps(model.layers[i] for i in layers)
+    fixed = fixed_steps(model.layers[i] for i in layers) if inputs.ragged else None
     for k in range(0, max(n, 1), batch_size):
         index = np.arange(k, min(k + batch_size, n))
         x = inputs.batch(index)
         given = inputs.states(index, x.layout)
         for i in layers:
             layer = model.layers[i]
-            options = {"state": given[layer.name]} if layer.name in given else {}
+            options = {"state": given[layer.name]} if given and layer.name in given else {}
             x, _ = layer.forward(x, None, **options)
         if x.depth is not None:
             raise ShapeError(_ONE_HOT)
         if x.states is not None:
             states.append(x.states)
         if not x.sequence:
-            parts.append(x.rows[xp.asarray(x.layout.inverse_order)])
+            in_order = x.layout.is_plain
+            parts.append(x.rows if in_order else x.rows[xp.asarray(x.layout.inverse_order)])
         elif inputs.ragged:
             rows = backend.to_numpy(x.rows)
             lengths = inputs.lengths[index] if fixed is None else [fixed] * len(index)
             parts.extend(unpack_list(rows, x.layout, lengths))
         else:
             parts.append(unpack(xp, x.rows, x.layout))
-    y = parts if inputs.ragged and x.sequence else xp.concatenate(parts)
+    if inputs.ragged and x.sequence:
+        y: Any = parts
+    else:
+        y = parts[0] if len(parts) == 1 else xp.concatenate(parts)
     if not states:
         return y
     return (y, *(xp.concatenate(s) for s in zip(*states, strict=True)))

@@ -34,7 +34,13 @@ def _check(n: Any, name: str) -> int:
 
 
 def _from_environment(name: str) -> int | None:
-    text = os.environ.get(name, "").split(",")[0].strip()
+    given = os.environ.get(name)
+    return _read(name, given) if given else None
+
+
+@lru_cache(maxsize=8)
+def _read(name: str, given: str) -> int | None:
+    text = given.split(",")[0].strip()
     if not text:
         return None
     if not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:

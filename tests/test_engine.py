@@ -198,7 +198,7 @@ def test_mates_of_one_hot_sequences(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
-@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid", "softmax"])
 def test_mates_in_dense(activation: str, dtype: Any) -> None:
     """y and dx of a row, alone and among others, for any team."""
     kernel, rng = cpu.kernels["dense"], np.random.default_rng(0)

@@ -164,7 +164,7 @@ def test_they_spread_as_in_the_cells(name: str, dtype: Any, bad: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf], ids=["nan", "inf", "-inf"])
-@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid", "softmax"])
 def test_they_spread_in_dense_as_in_array_code(activation: str, bad: float) -> None:
     rng = np.random.default_rng(0)
     shapes = {"x": (6, 7), "W": (5, 7), "b": (5,), "dy": (6, 5)}
@@ -231,7 +231,7 @@ def test_denormals_are_zeros(name: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
-@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid", "softmax"])
 def test_denormals_in_dense(activation: str, dtype: Any) -> None:
     kernel, rng = cpu.kernels["dense"], np.random.default_rng(0)
     small = dtype(np.finfo(dtype).tiny / 64)

@@ -20,11 +20,12 @@ from cases import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from fastrnn.backends import get_backend
 from fastrnn.cells import CELLS, Cell, lstm_cell
 from fastrnn.kernels import _memory, update
+from fastrnn.layers import embedding
 from fastrnn.packed import Layout, Packed
 
 DTYPES = (np.float32, np.float64)
@@ -42,7 +43,7 @@ NAMES = tuple(TRIED)
 
 
 def test_every_named_cell_has_a_kernel_and_is_tried() -> None:
-    formulas = {"dense", "crossentropy", *update.RULES}
+    formulas = {"dense", "embedding", "crossentropy", *update.RULES}
     assert set(NAMES) == set(cpu.kernels) - formulas and set(CELLS) < set(NAMES)
 
 
@@ -227,10 +228,14 @@ for inputs, units in ((0, 4), (3, 0), (0, 0)):
 
 
 ACTIVATIONS = {
-    "linear": (lambda a: a, lambda y: np.ones_like(y)),
-    "relu": (lambda a: np.maximum(a, 0), lambda y: (y > 0).astype(y.dtype)),
-    "tanh": (np.tanh, lambda y: 1 - y * y),
-    "sigmoid": (expit, lambda y: y * (1 - y)),
+    "linear": (lambda a: a, lambda y, dy: dy),
+    "relu": (lambda a: np.maximum(a, 0), lambda y, dy: dy * (y > 0)),
+    "tanh": (np.tanh, lambda y, dy: dy * (1 - y * y)),
+    "sigmoid": (expit, lambda y, dy: dy * y * (1 - y)),
+    "softmax": (
+        lambda a: softmax(a, axis=1),
+        lambda y, dy: y * dy - y * (y * dy).sum(axis=1, keepdims=True),
+    ),
 }
 
 
@@ -239,9 +244,10 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_dense(activation: str, dtype: Any, ids: bool) -> None:
     """y = f(x W' + b) and its gradients, against NumPy in float64 and over threads."""
-    kernel, (f, slope) = cpu.kernels["dense"], ACTIVATIONS[activation]
+    kernel, (f, back) = cpu.kernels["dense"], ACTIVATIONS[activation]
     # More inputs than a tile meets at a time (512): the activation comes at the end, and once.
-    sizes = ((0, 3, 4), (1, 1, 1), (5, 3, 2), (129, 7, 257), (300, 300, 65), (3, 700, 5), (2, 1100, 70))
+    sizes = ((0, 3, 4), (1, 1, 1), (5, 3, 2), (129, 7, 257), (300, 300, 65), (3, 700, 5), (2, 1100, 70),
+             (700, 2, 400))  # fmt: skip
     for N, I, U in sizes:
         rng = np.random.default_rng([N, I, U])
         layout = Layout.plain(N, 1)
@@ -261,13 +267,43 @@ def test_dense(activation: str, dtype: Any, ids: bool) -> None:
         y, (dx, grads) = results[0]
         W, b = double(params["W"]), double(params["b"])
         wanted = f(dense_rows @ W.T + b)
-        da = double(dy) * slope(wanted)
+        da = back(wanted, double(dy))
         assert_close(y, wanted, *TOLERANCE[dtype])
         assert_close(grads, {"W": da.T @ dense_rows, "b": da.sum(0)}, *TOLERANCE[dtype])
         assert dx is None if ids else True
         if not ids:
             assert_close(dx, da @ W, *TOLERANCE[dtype])
         assert [a.tobytes() for a in (rows, dy, *params.values())] == given
+
+
+# ---------------------------------------------------------------------- Embedding
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+def test_embedding(dtype: Any) -> None:
+    """The same bits as array code, for any threads; the gradient goes on from what is there."""
+    kernel, rng = cpu.kernels["embedding"], np.random.default_rng(0)
+    for shape, V, F in (((0,), 3, 2), ((1,), 1, 1), ((50,), 7, 5), ((40, 3), 11, 4), ((9001,), 30, 113)):
+        params = {"W": rng.standard_normal((V, F)).astype(dtype)}
+        for ids in (rng.integers(0, V, shape), rng.integers(0, V, shape).astype(np.int8)):
+            dy = rng.standard_normal((*shape, F)).astype(dtype)
+            wanted = embedding.forward(np, params, ids), embedding.backward(np, params, ids, dy)
+            for threads in THREADS:
+                y = kernel.forward(params, ids, threads=threads)
+                assert_same_bits((y, kernel.backward(params, ids, dy, threads=threads)), wanted)
+            cut, grads = len(ids) // 3, None
+            for part in (slice(cut, None), slice(0, cut)):
+                grads = kernel.backward(params, ids[part], dy[part], threads=2, into=grads)
+            assert_same_bits(grads, wanted[1])
+
+
+@pytest.mark.parametrize("bad", [-1, 30, 2**62, -(2**63)])
+@pytest.mark.parametrize("place", [0, 4500, 9000])
+def test_embedding_reads_no_row_that_is_not_there(bad: int, place: int) -> None:
+    params, ids = {"W": np.ones((30, 113))}, np.zeros(9001, np.int64)
+    ids[place] = bad
+    for threads in THREADS:
+        assert cpu.kernels["embedding"].forward(params, ids, threads=threads) is None
 
 
 # ---------------------------------------------------------------------- products

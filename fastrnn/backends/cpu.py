@@ -21,7 +21,7 @@ def create() -> Backend:
     """
     try:
         with short_spins():
-            from ..kernels import crossentropy, dense, gru, gru_before, lstm, rnn, update
+            from ..kernels import crossentropy, dense, embedding, gru, gru_before, lstm, rnn, update
     except ImportError as error:
         raise BackendError(
             f"fastrnn: the compiled kernels cannot be loaded ({error}). Reinstall with "
@@ -41,6 +41,7 @@ def create() -> Backend:
         "gru": gru.kernel,
         "gru_before": gru_before.kernel,
         "dense": dense,
+        "embedding": embedding,
         "crossentropy": crossentropy,
         **{name: SimpleNamespace(step=partial(update.step, name)) for name in update.RULES},
     }

@@ -1,8 +1,6 @@
 """What the kernels of all recurrences share: arrays in, arrays out.  `lstm.pyx` and its siblings name the cell."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.parallel cimport parallel, threadid
-from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -28,7 +26,7 @@ from ._engine cimport (
     form_of,
     halves_of,
 )
-from ._memory cimport data
+from ._memory cimport data, room_of
 from ._panels cimport Panels
 from ._recurrence cimport PAD, Call, forward_pass
 
@@ -38,7 +36,6 @@ cdef enum:
     CHUNK = 96                   # rows projected at a time, so that they are still in cache when the step reads them
     HALF_MULTIPLY_ADDS = 60000  # of a step, or of a half: below, waiting for each other costs more than it brings
     CACHE = 800000               # bytes of weights that stay in a core's own cache beside everything else
-    SMALL = 65536                # bytes below which the C library keeps memory by itself
     BRIEF = 2000000              # multiply-adds, some 20 microseconds, for which the GIL is kept
 
 NAMES = {
@@ -126,14 +123,6 @@ cdef void measure(Call* c) noexcept:
     if c.mask != NULL:
         c.scratch_size += c.B * (c.width * c.word + PAD)
     c.scratch_size = (c.scratch_size + 127) // 64 * 64
-
-
-cdef object room_of(Py_ssize_t size, char** start):
-    """An object that owns `size` bytes, the first of which starts a cache line."""
-    owner = PyBytes_FromStringAndSize(NULL, size + 64) if size < SMALL else borrow((size,), np.uint8)
-    cdef char* first = PyBytes_AS_STRING(owner) if size < SMALL else <char*>data(owner)
-    start[0] = <char*>((<uintptr_t>first + 63) // 64 * 64)
-    return owner
 
 
 cdef bint fits(int cell, dict params, int kind):
@@ -254,7 +243,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     memcpy(data(last), c.h + end, size)
     if training and memory:
         memcpy(data(states), c.c + T * line, line)
-    if type(owner) is not bytes:
+    if type(owner) is not bytes:  # to call would cost as much as the step of a small model
         give_back(owner)
     found = (last, states) if memory else last
     return y, found, (h, histories, gates, None, p, True) if training else None

@@ -7,6 +7,11 @@ from typing import Any
 from . import _doors, _passes, _stream
 
 
+def _given(threads: int) -> int:
+    """How many threads `plain` may use, where that was found out before."""
+    return threads
+
+
 class Kernel:
     """What a backend calls.  `threads` is the largest team to use, and changes no bit.
 
@@ -20,6 +25,15 @@ class Kernel:
         self, params: Any, x: Any, s0: Any, training: bool, h_mask: Any = None, *, threads: int
     ) -> Any:
         """See `fastrnn.cells.cell.Cell`."""
+        layout = x.layout
+        if not training and h_mask is None and x.depth is None and layout.is_plain:
+            # Fewer arrays are made that way: a third of the time of a call with few steps.
+            rows = x.rows.reshape(layout.T, layout.B, x.rows.shape[1])
+            state = s0 if len(s0) > 1 else s0[0]
+            found = _doors.plain(self.cell, rows, params, state, True, True, False, threads, _given)
+            if found is not None:
+                y, sT, _ = found
+                return y.reshape(layout.N, y.shape[2]), sT if len(s0) > 1 else (sT,), None
         return _passes.forward(self.cell, params, x, s0, training, h_mask, threads)
 
     def backward(

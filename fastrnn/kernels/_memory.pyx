@@ -5,6 +5,9 @@ every time anew where the C library gives large blocks back to the system.  Dict
 threads need no lock, and a fork finds none held.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uintptr_t
+
 import numpy as np
 
 cimport numpy as cnp
@@ -23,7 +26,7 @@ cdef extern from *:
     void fastrnn_huge_pages(void* p, size_t size) nogil
 
 _spare = {}
-_SMALL = 1 << 16  # bytes below which the C library keeps memory by itself
+cdef Py_ssize_t _SMALL = 1 << 16  # bytes below which the C library keeps memory by itself
 _MOST = 1 << 26   # bytes that are kept
 _LINE = 64        # of a cache: a vector that straddles two costs two loads
 _HUGE = 1 << 21   # of a huge page: without them, reading large weights is bound by address translation
@@ -51,10 +54,18 @@ def borrow(shape, dtype):
     return room[start : start + size].view(dtype).reshape(shape)
 
 
+cdef object room_of(Py_ssize_t size, char** start):
+    """An object that owns `size` bytes, the first of which starts a cache line; to be given back, or dropped."""
+    owner = PyBytes_FromStringAndSize(NULL, size + 64) if size < _SMALL else borrow((size,), np.uint8)
+    cdef char* first = PyBytes_AS_STRING(owner) if size < _SMALL else <char*>cnp.PyArray_DATA(<cnp.ndarray>owner)
+    start[0] = <char*>((<uintptr_t>first + 63) // 64 * 64)
+    return owner
+
+
 def give_back(*arrays):
     """Lend the memory of borrowed arrays to later calls; nobody may use them any more."""
     for array in arrays:
-        room = None if array is None else array.base  # NumPy keeps the owner as the base of every view
+        room = getattr(array, "base", None)  # NumPy keeps the owner as the base of every view
         if room is not None and room.dtype == np.uint8 and room.size >= _SMALL:
             _spare[id(room)] = room
     while sum(r.size for r in list(_spare.values())) > _MOST:

@@ -38,6 +38,19 @@ FASTRNN_CLONES static void NAME(scale)(ptrdiff_t n, REAL *__restrict a, REAL fac
     for (ptrdiff_t k = 0; k < n; k++) a[k] *= factor;
 }
 
+/* da = y (dy - sum of dy y), the gradient in front of a softmax whose row is y. */
+FASTRNN_CLONES static void NAME(softmax_slope)(
+    ptrdiff_t n, const REAL *__restrict y, const REAL *__restrict dy, REAL *__restrict da)
+{
+    double sums[FASTRNN_LANES] = {0}, sum = 0;
+    ptrdiff_t k = 0, whole = n - n % FASTRNN_LANES;
+    for (k = 0; k < whole; k += FASTRNN_LANES)
+        for (int j = 0; j < FASTRNN_LANES; j++) sums[j] += (double)dy[k + j] * y[k + j];
+    for (; k < n; k++) sums[k % FASTRNN_LANES] += (double)dy[k] * y[k];
+    for (int j = 0; j < FASTRNN_LANES; j++) sum += sums[j];
+    for (k = 0; k < n; k++) da[k] = y[k] * (dy[k] - (REAL)sum);
+}
+
 FASTRNN_CLONES static void NAME(exp_rows)(ptrdiff_t n, REAL *__restrict a)
 {
     for (ptrdiff_t k = 0; k < n; k++) a[k] = EXP(a[k]);

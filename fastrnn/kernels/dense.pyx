@@ -26,15 +26,25 @@ from ._engine cimport (
     restore_mode,
 )
 from ._gradients cimport Gradients, collect, pieces, prepare
-from ._memory cimport data
+from ._memory cimport data, room_of
 from ._panels cimport Shape, pack_all, shape_of
 
 cnp.import_array()
 
-cdef enum:
-    ROWS = 96  # of a tile
+cdef extern from "crossentropy.h" nogil:
+    double fastrnn_exponentials_f32(Py_ssize_t n, float* a, double* maximum, Py_ssize_t* place)
+    double fastrnn_exponentials_f64(Py_ssize_t n, double* a, double* maximum, Py_ssize_t* place)
+    void fastrnn_scale_f32(Py_ssize_t n, float* a, float factor)
+    void fastrnn_scale_f64(Py_ssize_t n, double* a, double factor)
+    void fastrnn_softmax_slope_f32(Py_ssize_t n, const float* y, const float* dy, float* da)
+    void fastrnn_softmax_slope_f64(Py_ssize_t n, const double* y, const double* dy, double* da)
 
-CODES = {"linear": LINEAR, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
+cdef enum:
+    ROWS = 96     # of a tile
+    SOFTMAX = -1  # no code of the engine: it needs whole rows
+    COST = 16     # multiply-adds in whose time an exponential is done
+
+CODES = {"linear": LINEAR, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID, "softmax": SOFTMAX}
 
 
 cdef int team(Py_ssize_t multiply_adds, int threads) noexcept:
@@ -67,6 +77,63 @@ cdef void product_tile(
     restore_mode(mode)
 
 
+cdef void softmax_row(Py_ssize_t U, Py_ssize_t word, char* a) noexcept nogil:
+    """A row of logits becomes probabilities."""
+    cdef double largest, sum
+    cdef Py_ssize_t place
+    cdef unsigned long mode = flush_denormals()
+    if word == 4:
+        sum = fastrnn_exponentials_f32(U, <float*>a, &largest, &place)
+        fastrnn_scale_f32(U, <float*>a, <float>(1 / sum))
+    else:
+        sum = fastrnn_exponentials_f64(U, <double*>a, &largest, &place)
+        fastrnn_scale_f64(U, <double*>a, 1 / sum)
+    restore_mode(mode)
+
+
+cdef void slope_row(Py_ssize_t U, Py_ssize_t word, const char* y, const char* dy, char* da) noexcept nogil:
+    cdef unsigned long mode = flush_denormals()
+    if word == 4:
+        fastrnn_softmax_slope_f32(U, <const float*>y, <const float*>dy, <float*>da)
+    else:
+        fastrnn_softmax_slope_f64(U, <const double*>y, <const double*>dy, <double*>da)
+    restore_mode(mode)
+
+
+cdef void activate(const Engine* e, int code, Py_ssize_t N, Py_ssize_t U, Py_ssize_t word, char* y,
+                   int threads) noexcept nogil:
+    """y = f(y), where the product has not done it."""
+    cdef Py_ssize_t n
+    cdef unsigned long mode
+    if code != SOFTMAX:
+        mode = flush_denormals()
+        e.activate(code, N * U, y)
+        restore_mode(mode)
+    elif threads == 1:
+        for n in range(N):
+            softmax_row(U, word, y + n * U * word)
+    else:
+        for n in prange(N, schedule="static", num_threads=threads):
+            softmax_row(U, word, y + n * U * word)
+
+
+cdef void slope(const Engine* e, int code, Py_ssize_t N, Py_ssize_t U, Py_ssize_t word, const char* y, const char* dy,
+                char* da, int threads) noexcept nogil:
+    """da = f'(a) dy."""
+    cdef Py_ssize_t n
+    cdef unsigned long mode
+    if code != SOFTMAX:
+        mode = flush_denormals()
+        e.slope(code, N * U, y, dy, da)
+        restore_mode(mode)
+    elif threads == 1:
+        for n in range(N):
+            slope_row(U, word, y + n * U * word, dy + n * U * word, da + n * U * word)
+    else:
+        for n in prange(N, schedule="static", num_threads=threads):
+            slope_row(U, word, y + n * U * word, dy + n * U * word, da + n * U * word)
+
+
 cdef void gather(
     Py_ssize_t N, Py_ssize_t I, Py_ssize_t U, Py_ssize_t word, const int64_t* ids, const void* W, const void* b, void* y
 ) noexcept nogil:
@@ -87,27 +154,30 @@ def forward(params, x, activation, *, int threads):
     cdef const Engine* e = engine(word == 8)
     cdef Shape s = shape_of(e, I, U, 1, False)
     cdef Product q
-    cdef unsigned long mode
-    cdef int code = CODES[activation]
+    cdef int code = CODES[activation], workers = team(N * U * COST, threads)
     cdef const void* weights = data(W)
     y = np.empty((N, U), W.dtype)
+    cdef char* out = <char*>data(y)
+    cdef char* panels
     if x.depth is not None:
         ids = np.ascontiguousarray(x.rows, np.int64)
         gather(N, I, U, word, <const int64_t*>data(ids), data(W), data(b), data(y))
-        mode = flush_denormals()
-        e.activate(code, N * U, data(y))
-        restore_mode(mode)
+        with nogil:
+            activate(e, code, N, U, word, out, workers)
     else:
         rows = np.ascontiguousarray(x.rows)
         threads = team(N * I * U, threads)
-        panels = borrow((s.size,), W.dtype)
+        room = room_of(s.size * word, &panels)
         q.m, q.k, q.n, q.group, q.vectors, q.first, q.last = N, I, U, s.group, s.vectors, 0, s.panels
-        q.a, q.row, q.step, q.b, q.start, q.start_row = data(rows), I, 1, data(panels), data(b), 0
-        q.out, q.out_row, q.activation = data(y), U, code
+        q.a, q.row, q.step, q.b, q.start, q.start_row = data(rows), I, 1, panels, data(b), 0
+        q.out, q.out_row, q.activation = out, U, LINEAR if code == SOFTMAX else code
         with nogil:
             pack_all(e, &s, weights, 1, I, word, threads, <void*>q.b)
             product_tiles(e, &q, word, threads)
-        give_back(panels)
+            if code == SOFTMAX:
+                activate(e, code, N, U, word, out, workers)
+        if type(room) is not bytes:
+            give_back(room)
     return y
 
 
@@ -118,8 +188,10 @@ def backward(params, x, activation, y, dy, *, int threads, into=None):
     cdef const Engine* e = engine(word == 8)
     cdef Gradients g
     cdef int code = CODES[activation], workers = team(2 * N * I * U, threads)
-    cdef unsigned long mode
     cdef const void* weights = data(W)
+    cdef const char* y_data = <const char*>data(y)
+    cdef const char* dy_data
+    cdef char* da_data
     dy = np.ascontiguousarray(dy)
     ids = rows = dx = panels = None
     if x.depth is not None:
@@ -130,9 +202,9 @@ def backward(params, x, activation, y, dy, *, int threads, into=None):
     da = dy
     if code != LINEAR:
         da = borrow((N, U), W.dtype)
-        mode = flush_denormals()
-        e.slope(code, N * U, data(y), data(dy), data(da))
-        restore_mode(mode)
+        dy_data, da_data = <const char*>data(dy), <char*>data(da)
+        with nogil:
+            slope(e, code, N, U, word, y_data, dy_data, da_data, workers)
     grads, adds = begun(params, ("W", "b"), into)
     g.engine, g.word, g.N, g.ld, g.dgates, g.matrices = e, word, N, U, data(da), 1
     g.matrix[0].inputs, g.matrix[0].units, g.matrix[0].gates, g.matrix[0].column[0] = I, U, 1, 0

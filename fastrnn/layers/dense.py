@@ -17,7 +17,7 @@ from .base import Layer, Shape, check_units
 from .noise import Noise
 
 _LINEAR = FUNCTIONS["linear"]
-_IN_KERNEL = tuple(FUNCTIONS[name] for name in ("linear", "relu", "tanh", "sigmoid"))
+_IN_KERNEL = tuple(FUNCTIONS[name] for name in ("linear", "relu", "tanh", "sigmoid", "softmax"))
 
 
 def forward(xp: Any, params: dict[str, Any], x: Packed, activation: str) -> Any:
@@ -72,6 +72,7 @@ class Dense(Layer):
         self.units = units
         self.units = check_units("Dense", "units", units)
         self.function = check_activation(str(self), activation)
+        self.inside = self.function if self.function in _IN_KERNEL else _LINEAR  # what the formula computes
         self.activation = self.function.config
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -90,7 +91,7 @@ class Dense(Layer):
         flat = x
         if x.depth is None and x.rows.ndim > 2:
             flat = x.with_rows(x.rows.reshape(-1, x.rows.shape[-1]))
-        inside = chosen if chosen in _IN_KERNEL else _LINEAR
+        inside = _LINEAR if logits else self.inside
         a = y = self.backend.run(FORMULA, "forward", self.params, flat, inside.config)
         if inside is not chosen:
             y = chosen.value(self.backend.xp, a)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,28 @@ from ..errors import ShapeError, sentence
 from ..packed import Packed
 from .base import Layer, Shape, check_units
 from .noise import Noise
+
+
+def forward(xp: Any, params: dict[str, Any], ids: Any) -> Any:
+    """The rows of W [V, F] that integer ids [N, ...] name, [N, ..., F]; None where one is not in [0, V)."""
+    W = params["W"]
+    return W[ids] if are_within(ids, len(W)) else None
+
+
+def backward(xp: Any, params: dict[str, Any], ids: Any, dy: Any) -> dict[str, Any]:
+    """{"W": dW}."""
+    dW = xp.zeros_like(params["W"])
+    # From the last row to the first, as all gradients (fastrnn/kernels/_gradients.pyx).
+    xp.add.at(dW, ids.reshape(-1)[::-1], dy.reshape(-1, dy.shape[-1])[::-1])
+    return {"W": dW}
+
+
+def are_within(ids: Any, size: int) -> bool:
+    """Whether all of them are in [0, size)."""
+    return not ids.size or bool(ids.min() >= 0 and ids.max() < size)
+
+
+FORMULA = SimpleNamespace(name="embedding", forward=forward, backward=backward)
 
 
 class _FromIds(Layer):
@@ -29,7 +52,7 @@ class _FromIds(Layer):
 
     def check_ids(self, rows: Any) -> None:
         """Raise ValueError where an id is not in [0, size)."""
-        if rows.size and not (rows.min() >= 0 and rows.max() < self.size):
+        if not are_within(rows, self.size):
             got = f"ids from {int(rows.min())} to {int(rows.max())}"
             raise ValueError(sentence(str(self), "x", f"ids in [0, {self.size})", got))
 
@@ -73,20 +96,15 @@ class Embedding(_FromIds):
         return Shape((self.output_dim,), True, None if self.mask_zero else in_shape.length)
 
     def forward(self, x: Packed, noise: Noise | None) -> tuple[Packed, Any]:
-        self.check_ids(x.rows)
         if self.mask_zero:
             x = drop(self.backend.xp, x, x.rows != 0)[0]
-        y = x.with_rows(self.params["W"][x.rows])
-        return y, x.rows if noise is not None else None
+        y = self.backend.run(FORMULA, "forward", self.params, x.rows)
+        if y is None:
+            self.check_ids(x.rows)
+        return x.with_rows(y), x.rows if noise is not None else None
 
     def backward(self, cache: Any, dy: Any) -> Any:
-        xp = self.backend.xp
-        dW = self.grads.get("W")
-        if dW is None:
-            dW = xp.zeros_like(self.params["W"])
-        # From the last row to the first, so that parts of a batch go on with the same sums (`backward_part`).
-        xp.add.at(dW, cache[::-1], dy[::-1])
-        self.add_grads({"W": dW})
+        self.add_grads(self.backend.run(FORMULA, "backward", self.params, cache, dy, into=self.grads))
 
     def config(self) -> dict[str, Any]:
         return {

@@ -208,7 +208,7 @@ class Recurrent(Layer):
         xp = self.backend.xp
         if self.learn_state:
             return tuple(xp.tile(self.params[name], (batch, 1)) for name in self.learnt_names)
-        return tuple(xp.zeros((batch, width), self.dtype) for width in self.state_widths)
+        return tuple([xp.zeros((batch, width), self.dtype) for width in self.state_widths])
 
     def backward(self, cache: Any, dy: Any) -> Any:
         part, learns = cache

@@ -1,0 +1,6 @@
+from typing import Any
+
+def forward(params: dict[str, Any], given: Any, *, threads: int) -> Any: ...
+def backward(
+    params: dict[str, Any], given: Any, dy: Any, *, threads: int, into: Any = None
+) -> dict[str, Any]: ...
