@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from html import escape  # that of xml.sax would bring http and ssl along
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from .errors import sentence
 from .layers import Bidirectional, Layer, Recurrent, Reversed
@@ -174,7 +174,7 @@ def _loop(x: float, top: float, bottom: float, layer: Recurrent, way: int, reach
 
 def _clean(text: str) -> str:
     """As XML may hold it: escaped, and without the control characters that it forbids."""
-    return escape("".join(c if c.isprintable() else " " for c in text))
+    return escape("".join(c if c.isprintable() else " " for c in text), quote=False)
 
 
 def _columns(text: str) -> float:

@@ -99,7 +99,7 @@ KERAS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", KERAS)
 def test_keras_has_the_same(name: str) -> None:
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("KERAS_BACKEND", "numpy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         activations = pytest.importorskip("keras").activations

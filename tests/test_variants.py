@@ -150,7 +150,7 @@ def test_projection_equals_pytorchs(ragged: bool) -> None:
 @pytest.mark.parametrize("activation", ["tanh", "relu", "silu"])
 def test_gru_equals_keras(activation: str, reset_after: bool) -> None:
     """Both reset forms of keras.layers.GRU; its gates are z r h, its weights [I, 3H]."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("KERAS_BACKEND", "numpy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         keras = pytest.importorskip("keras")

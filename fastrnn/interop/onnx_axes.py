@@ -16,6 +16,7 @@ from .onnx_cells import Recurrence
 from .onnx_chain import Draft, Reading
 from .onnx_folding import numbers_of, shape_vector
 from .onnx_graph import Node
+from .onnx_padding import turned
 from .onnx_tensors import DTYPES
 from .onnx_values import Constant, Data, joined, place
 
@@ -128,7 +129,7 @@ def _slice(run: Reading, node: Node, x: Any, *given: Any) -> Any:
     axes = list(range(len(starts))) if axes is None else axes
     if steps is not None and any(step != 1 for step in steps):
         if isinstance(x, Data) and len(axes) == 1 and (starts, steps) == ([-1], [-1]) and _is_far(ends[0]):
-            return _turned(run, x, place(axes[0], len(x.groups)))
+            return turned(run, x, place(axes[0], len(x.groups)))
         raise ValueError("takes other steps than 1")
     for axis, start, end in zip(axes, starts, ends, strict=True):
         k = place(axis, len(x.sizes))
@@ -142,21 +143,6 @@ def _slice(run: Reading, node: Node, x: Any, *given: Any) -> Any:
 
 def _is_far(end: Any) -> bool:
     return isinstance(end, int) and abs(end) >= _FAR
-
-
-def _turned(run: Reading, x: Data, axis: int) -> Data:
-    """The outputs of a recurrence that runs backwards, in the order in which they are computed."""
-    head = run.chain.head
-    whole = x.what == "y" and x.version == run.chain.version and x.lanes == run.chain.lanes
-    time = len(x.groups[axis]) == 1 and x.groups[axis][0].role == "time"
-    backwards = isinstance(head, Recurrence) and head.directions == ("reverse",)
-    if not whole or not time or not backwards or run.chain.lengths:
-        raise ValueError(
-            "turns time round; that is read behind a recurrence that runs backwards, without lengths"
-        )
-    assert isinstance(head, Recurrence)
-    head.turned = True
-    return run.chain.changed(run.chain.enter(x))
 
 
 def _range(start: Any, end: Any, size: Any) -> range | None:
@@ -201,27 +187,27 @@ def _select(run: Reading, x: Data, axis: int, chosen: range, keep: bool) -> Data
     group, size = x.groups[axis], x.sizes[axis]
     at_end = chosen == range(-1, 0) or (isinstance(size, int) and chosen == range(size - 1, size))
     at_start = chosen == range(1)
-    if len(group) != 1 or group[0].role != "time" or not (at_end or at_start):
+    if len(group) != 1 or group[0].role not in ("time", None) or not (at_end or at_start):
         raise ValueError(
             f"takes a part of {x} on the axis {axis}; the last step can be taken, and directions"
         )
+    group[0].become("time")
     groups = (*x.groups[:axis], *(((),) if keep else ()), *x.groups[axis + 1 :])
-    head = run.chain.head
-    if x.what == "y" and isinstance(head, Recurrence) and x.version == run.chain.version:
-        ways = {head.directions[direction] for _, direction in x.lanes}
-        final = (at_end and ways == {"forward"} and not run.chain.lengths) or (
-            at_start and ways == {"reverse"}
-        )
-        if final:
-            return replace(x, what="h", groups=groups)
-    if not at_end:
-        raise ValueError("takes the first step; a Sequential has a layer for the last alone")
-    if run.chain.lengths:
+    head, padded = run.chain.head, at_end and bool(run.chain.lengths)
+    if x.turned:
+        at_end, at_start = at_start, at_end
+    if padded:
         raise ValueError(
             "takes the last step of padded sequences, which is zero where a sequence is shorter; Y_h has the "
             "last step of each"
         )
-    x = run.chain.enter(x)
+    if x.what == "y" and isinstance(head, Recurrence) and x.version == run.chain.version:
+        ways = {head.directions[direction] for _, direction in x.lanes}
+        if (ways == {"forward"} and at_end and not run.chain.lengths) or (ways == {"reverse"} and at_start):
+            return replace(x, what="h", groups=groups, turned=False)
+    if not at_end:
+        raise ValueError("takes the first step; a Sequential has a layer for the last alone")
+    x = run.chain.enter(replace(x, turned=False))
     return run.chain.grow(Draft(LastStep), replace(x, groups=groups))
 
 
@@ -248,17 +234,10 @@ def _constant_of_shape(run: Reading, node: Node, shape: Any) -> Any:
     return run.folding.expand(Constant.of(value.reshape(())), numbers_of("the shape", shape))
 
 
-def _where(run: Reading, node: Node, *given: Any) -> Any:
-    if not all(isinstance(x, Constant) for x in given):
-        raise ValueError("chooses between data")
-    return run.folding.elementwise("Where", given)
-
-
 # operator -> (fewest inputs, most inputs, what reads it)
 AXES: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "Cast": (1, 1, _cast), "Concat": (1, 1000, _concat), "Constant": (0, 0, _constant),
     "ConstantOfShape": (1, 1, _constant_of_shape), "Flatten": (1, 1, _flatten), "Identity": (1, 1, _identity),
     "Reshape": (1, 2, _reshape), "Shape": (1, 1, _shape), "Slice": (1, 5, _slice), "Split": (1, 2, _split),
     "Squeeze": (1, 2, _squeeze), "Transpose": (1, 1, _transpose), "Unsqueeze": (1, 2, _unsqueeze),
-    "Where": (3, 3, _where),
 }  # fmt: skip

@@ -43,8 +43,8 @@ class Chain:
     version : counts the changes of the data; only data of this version go on
     lanes : the directions in the data of this version, where they are the output of a recurrence
     source : name of the graph's input that goes through the layers
-    lengths : name of the input that says how long sequences are; "" where recurrences run without, None
-        before the first
+    lengths : name of the input that says how long sequences are; "" where all are whole, None where nothing
+        has told
     taken : names of the weights that are in a layer
     """
 
@@ -57,7 +57,7 @@ class Chain:
         self.given: set[str] = set()  # inputs of the graph that are states
         self.sizes, self.taken = sizes, set[str]()
         self.dtype: Any = None
-        self.gate: Data | None = None  # what the sigmoid that was put on last reads
+        self.grown: Data | None = None  # what the layer that was put on last gave, before it was merged
 
     # -- weights ---------------------------------------------------------------------------------------
 
@@ -102,7 +102,8 @@ class Chain:
             if x.cut:
                 raise ValueError(f"reads a part of the input {x.source!r}")
             if self.version:
-                raise ValueError(f"reads the input {x.source!r} beside {self.source!r}: {_BRANCH}")
+                where = "a second time" if x.source == self.source else f"beside {self.source!r}"
+                raise ValueError(f"reads the input {x.source!r} {where}: {_BRANCH}")
             self.source = x.source
         if x.version != self.version:
             raise ValueError(f"reads what another node reads too: {_BRANCH}")
@@ -113,7 +114,21 @@ class Chain:
         if x.what in ("y", "h"):
             assert isinstance(self.head, Recurrence)
             self.head.sequences = x.what == "y"
-        return x
+        return self._turned_back(x) if x.turned else x
+
+    def _turned_back(self, x: Data) -> Data:
+        """The outputs of a recurrence that runs backwards, in the order in which they are computed."""
+        head = self.head
+        if x.what != "y" or not isinstance(head, Recurrence) or head.directions != ("reverse",):
+            raise ValueError("reads time turned round, which is read behind a recurrence that runs backwards")
+        head.turned = True
+        return self.changed(x)
+
+    def has_lengths(self, name: str) -> None:
+        """All that asks for the lengths of sequences asks for the same."""
+        if self.lengths not in (None, name):
+            raise ValueError("all recurrences of a model read the same sequence_lens, or none")
+        self.lengths = name
 
     def vectors(self, x: Any, width: int | None = None) -> Data:
         """`enter`, for a layer that works on the last axis, of that size."""
@@ -139,14 +154,15 @@ class Chain:
         if len(self.drafts) == _LAYERS_AT_MOST:
             raise ValueError(f"would be layer {_LAYERS_AT_MOST + 1}, which is more than are read")
         self.drafts.append(draft)
-        return self.changed(x)
+        self.grown = self.changed(x)
+        return self.grown
 
     def changed(self, x: Data) -> Data:
         """x, of a new version: what was read before is not read again."""
         self.version += 1
         lanes = tuple((self.version, direction) for _, direction in x.lanes)
         self.lanes = lanes
-        return replace(x, version=self.version, what="rows", lanes=lanes, ids=False)
+        return replace(x, version=self.version, what="rows", lanes=lanes, ids=False, turned=False)
 
     def widened(self, draft: Draft, x: Data, width: int) -> Data:
         """`grow`, for a layer that gives `width` features."""
@@ -155,7 +171,6 @@ class Chain:
 
     def activate(self, x: Any, activation: Any) -> Data:
         """An activation: of the Dense layer before it where it has none, else a layer."""
-        self.gate = x if activation == "sigmoid" else None
         x = self.vectors(x) if activation == "softmax" else self.enter(x)
         head = self.head
         if isinstance(head, Draft) and head.cls is Dense and "activation" not in head.options:
@@ -174,21 +189,26 @@ class Chain:
         ------
         ValueError : that is not what the last layer gives
         """
-        asked = set()
+        asked, head = set(), self.head
         for name, x in outputs:
-            if not isinstance(x, Data) or x.version != self.version or not self.drafts:
+            if isinstance(x, Data) and x.turned:
+                x = self.enter(x)
+            right = isinstance(x, Data) and bool(self.drafts)
+            state = right and isinstance(head, Recurrence) and x.what in ("h", "c")
+            at = self.grown if state and self.grown is not None else self
+            if not right or x.version != at.version:
                 raise ValueError(
                     f"the output {name!r} is not of the last layer; a Sequential gives that layer's output, "
                     "and its states where it is a recurrence. Export the model with these alone"
                 )
-            if x.lanes != self.lanes:
+            if x.lanes != at.lanes:
                 raise ValueError(f"the output {name!r} is one direction of two, or states of several layers")
             asked.add(x.what)
-        head = self.head
         if isinstance(head, Draft) and head.cls is OneHot:
             raise ValueError("the graph gives one-hot rows, which are never materialised here")
         if isinstance(head, Recurrence) and asked != {"rows"}:
-            head.sequences = "y" in asked
+            if "rows" not in asked:  # else what was read of it says so
+                head.sequences = "y" in asked
             head.states = asked not in ({"y"}, {"h"}) or (asked == {"h"} and len(outputs) > 1)
 
     def shape(self, x: Data) -> Shape:
@@ -218,11 +238,15 @@ class Reading:
     Attributes
     ----------
     opset : the version of the operators
+    settled : the data that a formula (`onnx_formulas`) was made of, with its activation
+    searches : how many formulas were looked for among the activations
     """
 
     opset: int
     chain: Chain
     folding: Folding
+    settled: dict[Any, Data | None] = field(default_factory=dict)
+    searches: int = 0
 
     def numbers(self, node: Node, name: str, given: Any, since: int) -> list[Any] | None:
         """The vector of integers that is an attribute before version `since`, and an input from then on."""

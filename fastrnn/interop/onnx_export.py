@@ -202,19 +202,13 @@ class _Export:
         return replace(x, name=onnx_activations.write(self.graph, layer.activation, x.name))
 
     def last_step(self, layer: LastStep, x: _Flow) -> _Flow:
-        graph = self.graph
-        if not x.lengths:
-            last = graph.constant("last", np.array(-1, np.int64))
-            return replace(x, name=graph("Gather", x.name, last, axis=0), steps=False)
+        graph, name, at = self.graph, x.name, -1
         assert layer.in_shape is not None
-        features = len(layer.in_shape.features)
-        zero = graph.constant("zero", np.array(0, np.int64))
-        ends = graph("Cast", x.lengths, to=7)
-        last = graph("Sub", graph("Max", ends, graph.sizes(1)), graph.sizes(1))
-        rows = self.swap(x.name, features)
-        rows = graph("GatherND", rows, graph("Unsqueeze", last, graph.sizes(1)), batch_dims=1)
-        some = graph("Unsqueeze", graph("Greater", ends, zero), graph.sizes(*range(1, 1 + features)))
-        return replace(x, name=graph("Where", some, rows, graph.number(0.0)), steps=False)
+        if x.lengths:  # turned round, the last is the first; zeros where there is none
+            name, at = self.cut(name, x.lengths, len(layer.in_shape.features)), 0
+            name = onnx_recurrent.flipped(graph, name, x.lengths)
+        where = graph.constant("last", np.array(at, np.int64))
+        return replace(x, name=graph("Gather", name, where, axis=0), steps=False)
 
     def repeat(self, layer: RepeatVector, x: _Flow) -> _Flow:
         graph = self.graph

@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 
 from ..layers import Dense, Dropout, Embedding, OneHot, RepeatVector
-from ..layers.activation import FUNCTIONS
-from .onnx_activations import CLIPS, OPERATORS
 from .onnx_axes import data, gather
 from .onnx_cells import GATES, Recurrence
 from .onnx_chain import Draft, Reading
 from .onnx_folding import ARITHMETIC, numbers_of
+from .onnx_formulas import arithmetic
 from .onnx_graph import Node
 from .onnx_states import place_recurrence
 from .onnx_values import Axis, Constant, Data, Size, place
 
 _STEPS_AT_MOST = 10_000  # of a vector that is repeated: no weights stand behind them
 _DEPTH_AT_MOST = 1 << 31  # of one-hot rows, which are never materialised; their weights are in the file
-_FUNCTIONS = {operator: (ours, names) for ours, (operator, names) in OPERATORS.items() if ours != "selu"}
 
 
 def _gather(run: Reading, node: Node, x: Any, indices: Any) -> Any:
@@ -83,18 +81,22 @@ def _dense(run: Reading, x: Any, W: np.ndarray) -> Data:
     return run.chain.widened(Draft(Dense, {"units": len(W)}, {"W": W}), x, len(W))
 
 
+def _wants_bias(run: Reading, x: Data) -> bool:
+    """Whether x is a product that has no bias yet."""
+    head = run.chain.head
+    if not isinstance(head, Draft) or head.cls is not Dense or x.version != run.chain.version:
+        return False
+    return "b" not in head.arrays and "activation" not in head.options
+
+
 def _bias(run: Reading, x: Data, given: Any, beta: float = 1.0) -> Data:
     """Add a constant to the product before it."""
     b = run.chain.take(given, "what is added", bias=True)
-    head = run.chain.head
     x = run.chain.enter(x)
-    if (
-        not isinstance(head, Draft)
-        or head.cls is not Dense
-        or "b" in head.arrays
-        or "activation" in head.options
-    ):
+    if not _wants_bias(run, x):
         raise ValueError("adds a constant to what is no product; a layer for it there is none")
+    head = run.chain.head
+    assert isinstance(head, Draft)
     units = len(head.arrays["W"])
     if b.size not in (1, units) or b.shape[-1:] not in ((), (1,), (units,)):
         raise ValueError(f"adds {list(b.shape)} to {units} features")
@@ -106,44 +108,43 @@ def _arithmetic(run: Reading, node: Node, a: Any, b: Any) -> Any:
     node.take("broadcast", int)
     if isinstance(a, Constant) and isinstance(b, Constant):
         return run.folding.elementwise(node.op, (a, b))
-    data, other = (a, b) if isinstance(a, Data) else (b, a)
-    if isinstance(other, Data):
-        return _both(run, node, data, other)
-    if node.op == "Add":
-        return _bias(run, data, other)
-    return _mean(run, node, data, other)
+    x, other = (a, b) if isinstance(a, Data) else (b, a)
+    if isinstance(other, Data) and (x.formula or other.formula) is None and x.lanes != other.lanes:
+        return _both(run, node, x, other)
+    if isinstance(other, Constant) and x.formula is None:
+        if node.op == "Add" and (_wants_bias(run, x) or other.array.size > 1):
+            return _bias(run, x, other)
+        if _is_mean(run, node, x, a, b):
+            return _averaged(run, x)
+    return arithmetic(run, node, a, b)
 
 
 def _both(run: Reading, node: Node, a: Data, b: Data) -> Data:
-    """Both directions added or multiplied; or data times their own sigmoid."""
+    """Both directions added or multiplied."""
     chain = run.chain
-    head = chain.head
-    before, after = (a, b) if a.version < b.version else (b, a)
-    if node.op == "Mul" and before == chain.gate and after.version == before.version + 1 == chain.version:
-        assert isinstance(head, Draft)
-        head.options["activation"] = "silu"
-        return chain.changed(after)
     modes = {"Add": "sum", "Mul": "mul"}
     lanes = sorted((*a.lanes, *b.lanes))
     same = (a.what, a.groups, a.version) == (b.what, b.groups, b.version)
     both = same and len(lanes) == 2 and lanes == sorted(chain.lanes)
-    if not isinstance(head, Recurrence) or not both or node.op not in modes:
+    if not isinstance(chain.head, Recurrence) or not both or node.op not in modes:
         raise ValueError("computes with two parts of the data: a Sequential has no branches")
     x = chain.enter(replace(a, lanes=chain.lanes))
-    head.merge = modes[node.op]
+    chain.head.merge = modes[node.op]
     return chain.changed(replace(x, lanes=()))
 
 
-def _mean(run: Reading, node: Node, x: Data, number: Any) -> Data:
-    """Half the sum of both directions."""
-    x = run.chain.enter(x)
-    head = run.chain.head
-    half = isinstance(number, Constant) and number.array.size == 1 and (
-        (node.op, float(number.array.reshape(-1)[0])) in (("Mul", 0.5), ("Div", 2.0))
-    )  # fmt: skip
-    if not half or not isinstance(head, Recurrence) or head.merge != "sum":
-        raise ValueError(f"{node.op} of data and a constant is no layer")
-    head.merge = "ave"
+def _is_mean(run: Reading, node: Node, x: Data, a: Any, b: Any) -> bool:
+    """Whether the sum of both directions is halved."""
+    head, number = run.chain.head, a if isinstance(a, Constant) else b
+    if not isinstance(head, Recurrence) or head.merge != "sum" or number.array.size != 1:
+        return False
+    half = (node.op, float(number.array.reshape(-1)[0]))
+    return x.version == run.chain.version and (half == ("Mul", 0.5) or (half == ("Div", 2.0) and x is a))
+
+
+def _averaged(run: Reading, x: Data) -> Data:
+    assert isinstance(run.chain.head, Recurrence)
+    run.chain.head.merge = "ave"
     return run.chain.changed(x)
 
 
@@ -168,37 +169,6 @@ def _softmax(run: Reading, node: Node, x: Any) -> Any:
     if x.axis(axis) != len(x.groups) - 1:
         raise ValueError(f"is over the axis {axis} of {x}; the last is read")
     return run.chain.activate(x, "softmax")
-
-
-def _activation(run: Reading, node: Node, x: Any) -> Any:
-    ours, names = _FUNCTIONS[node.op]
-    usual = FUNCTIONS[ours].numbers
-    numbers = [node.take(name, float, usual[k]) for k, name in enumerate(names)]
-    return run.chain.activate(x, [ours, *(float(str(np.float32(n))) for n in numbers)] if numbers else ours)
-
-
-def _selu(run: Reading, node: Node, x: Any) -> Any:
-    numbers = node.take("alpha", float, 1.6732632), node.take("gamma", float, 1.0507010)
-    if not np.allclose(numbers, (1.6732632, 1.0507010), rtol=1e-6):
-        raise ValueError(f"has the numbers {numbers}")
-    return run.chain.activate(x, "selu")
-
-
-def _gelu(run: Reading, node: Node, x: Any) -> Any:
-    if node.take("approximate", str, "none") != "none":
-        raise ValueError("is approximated; the exact one is read")
-    return run.chain.activate(x, "gelu")
-
-
-def _clip(run: Reading, node: Node, x: Any, low: Any, high: Any) -> Any:
-    bounds = [node.take(name, float) for name in ("min", "max")]
-    for k, given in enumerate((low, high)):
-        if isinstance(given, Constant) and given.array.size == 1:
-            bounds[k] = float(given.array.reshape(-1)[0])
-    names = {value: name for name, value in CLIPS.items()}
-    if tuple(bounds) not in names:
-        raise ValueError(f"holds data between {bounds[0]} and {bounds[1]}, for which there is no layer")
-    return run.chain.activate(x, names[tuple(bounds)])
 
 
 def _expand(run: Reading, node: Node, x: Any, shape: Any) -> Any:
@@ -228,16 +198,17 @@ def _repeat(run: Reading, x: Data, sizes: Sequence[Any]) -> Data:
     if not same and (not isinstance(times, int) or not 1 <= times <= _STEPS_AT_MOST):
         raise ValueError(f"repeats {x} {times} times")
     axis = times.axes[0] if same else Axis("time", times, "time")
+    if not same:
+        run.chain.lengths = ""  # from here on all sequences are whole
     groups = (*x.groups[:k], (axis,), *x.groups[k + 1 :])
     return run.chain.grow(Draft(RepeatVector, {"n": None if same else times}), replace(x, groups=groups))
 
 
 # operator -> (fewest inputs, most inputs, what reads it)
 LAYERS: dict[str, tuple[int, int, Callable[..., Any]]] = {
-    "Clip": (1, 3, _clip), "Dropout": (1, 3, _dropout), "Expand": (2, 2, _expand), "Gather": (2, 2, _gather),
-    "Gelu": (1, 1, _gelu), "Gemm": (2, 3, _gemm), "MatMul": (2, 2, _matmul), "OneHot": (3, 3, _one_hot),
-    "Selu": (1, 1, _selu), "Softmax": (1, 1, _softmax), "Tile": (2, 2, _tile),
+    "Dropout": (1, 3, _dropout), "Expand": (2, 2, _expand), "Gather": (2, 2, _gather),
+    "Gemm": (2, 3, _gemm), "MatMul": (2, 2, _matmul), "OneHot": (3, 3, _one_hot),
+    "Softmax": (1, 1, _softmax), "Tile": (2, 2, _tile),
     **{op: (2, 2, _arithmetic) for op in ARITHMETIC},
-    **{op: (1, 1, _activation) for op in _FUNCTIONS},
     **{op: (3, 8 if op == "LSTM" else 6, place_recurrence) for op in GATES},
 }  # fmt: skip

@@ -12,12 +12,15 @@ from typing import Any
 from ..layers import Layer, Shape
 from .onnx_axes import AXES
 from .onnx_chain import Chain, Reading
-from .onnx_folding import Folding
+from .onnx_folding import ARITHMETIC, Folding
+from .onnx_formulas import FORMULA_OPERATORS, settled
 from .onnx_graph import Graph, Node, Value
 from .onnx_layers import LAYERS
+from .onnx_padding import PADDING
 from .onnx_values import Axis, Constant, Data
 
-_OPERATORS = {**AXES, **LAYERS}
+_OPERATORS = {**AXES, **LAYERS, **PADDING, **FORMULA_OPERATORS}
+_OF_EACH_NUMBER = {*ARITHMETIC, *FORMULA_OPERATORS}  # what can go on with a formula
 _BEYOND = 100_000  # numbers that a graph may make beside rearranging its weights a few times
 
 
@@ -40,7 +43,7 @@ def lower(graph: Graph) -> tuple[list[tuple[Layer, dict[str, Any]]], Shape, Any]
             values[name] = value
             if node.op == "Constant":
                 sizes[name] = value.numbers
-    run.chain.finish([(name, values[name]) for name in graph.outputs])
+    run.chain.finish([(name, settled(run, values[name])) for name in graph.outputs])
     used = {name for node in graph.nodes for name in node.inputs}
     left = [name for name in values if (name in constants or name in inputs) and name not in used]
     if left:
@@ -64,12 +67,16 @@ def _value(node: Node, name: str, values: dict[str, Any]) -> Any:
 def _read(run: Reading, node: Node, inputs: list[Any]) -> tuple[Any, ...]:
     """The values of a node's outputs."""
     if node.op not in _OPERATORS:
-        raise ValueError(f"{node}: {node.op} is no operator that is read here")
+        raise ValueError(
+            f"{node}: {node.op} is no operator that is read; docs/interop.md lists those that are"
+        )
     least, most, read = _OPERATORS[node.op]
     if not least <= len(inputs) <= most or any(x is None for x in inputs[:least]):
         raise ValueError(f"{node} has {len(inputs)} inputs")
     rest = [None] * (most - len(inputs)) if node.op != "Concat" else []
     try:
+        if node.op not in _OF_EACH_NUMBER:
+            inputs = [settled(run, x) for x in inputs]
         found = read(run, node, *inputs, *rest)
     except ValueError as error:
         raise ValueError(f"{node}: {error}") from error

@@ -55,7 +55,7 @@ def write(graph: Writer, layer: Any, x: str, lengths: str, weight: Weight) -> tu
     Y, *finals = graph(op, *inputs, outputs=1 + len(states), hidden_size=H, **attributes)
     y = _merged(graph, layer, Y, 1) if first.return_sequences else _merged(graph, layer, finals[0], 0)
     if first.return_sequences and first.go_backwards:  # ONNX gives y in the order of x
-        y = _flipped(graph, y, lengths)
+        y = flipped(graph, y, lengths)
     if not layer.return_state:
         return y, []
     for s, final in zip(states, finals, strict=True):
@@ -141,7 +141,7 @@ def _start(graph: Writer, directions: tuple[Any, ...], name: str, x: str, weight
     return start
 
 
-def _flipped(graph: Writer, y: str, lengths: str) -> str:
+def flipped(graph: Writer, y: str, lengths: str) -> str:
     """y [T, B, F] with every sequence from its last step to its first."""
     if lengths:
         ends = graph("Cast", lengths, to=7)

@@ -57,14 +57,10 @@ def _set_lengths(chain: Chain, lengths: Any, time: Axis) -> None:
     """Which input says how long sequences are; it is the same for all recurrences."""
     name = ""
     if isinstance(lengths, Data):
-        if lengths.what != "x" or not lengths.ids or lengths.cut or len(lengths.groups) != 1:
-            raise ValueError("sequence_lens must be an input of the graph, integers [batch]")
-        name = lengths.source
+        name = lengths_input("sequence_lens", lengths)
     elif isinstance(lengths, Constant) and (time.size is None or (lengths.array != time.size).any()):
         raise ValueError("sequence_lens is a constant, and not the full length; make it an input")
-    if chain.lengths not in (None, name):
-        raise ValueError("all recurrences of a model read the same sequence_lens, or none")
-    chain.lengths = name
+    chain.has_lengths(name)
 
 
 def _set_states(chain: Chain, to: Recurrence, names: tuple[str, ...], given: Any, layout: int) -> None:
@@ -98,3 +94,11 @@ def _set_states(chain: Chain, to: Recurrence, names: tuple[str, ...], given: Any
         zeros = np.zeros((D, H), next(iter(learnt.values())).dtype)
         for d, arrays in enumerate(to.arrays):
             arrays |= {f"{name}0": learnt.get(name, zeros)[d] for name in names}
+
+
+def lengths_input(what: str, x: Any, apart: bool = False) -> str:
+    """The name of the graph's input that is the lengths x; `apart`: it may stand on an axis among others."""
+    given = isinstance(x, Data) and x.what == "x" and x.ids and not x.cut
+    if not given or (len(x.groups) != 1 and not apart) or sum(map(len, x.groups)) != 1:
+        raise ValueError(f"{what} must be an input of the graph, integers [batch]")
+    return str(x.source)

@@ -118,12 +118,15 @@ class Data:
     Attributes
     ----------
     version : after how many changes of the data in the chain of layers this is
-    what : "x" an input of the graph, "y" "h" "c" an output of a recurrence, "rows" of another layer
+    what : "x" an input of the graph, "y" "h" "c" an output of a recurrence, "rows" of another layer; "steps"
+        are the numbers of its steps, "mask" says which of them are not past the ends
     groups : for each axis of the tensor, the axes of the model that lie in it; () is an axis of size 1
     lanes : (version, direction) of each output of a recurrence that is in it
     ids : whether it holds integers
     source : the graph's input, where it is "x"
     cut : whether a part of that input is left out
+    turned : whether its steps run from the last of a sequence to its first
+    formula : what is made of each number (`onnx_formulas.Formula`), or None
     """
 
     version: int
@@ -133,6 +136,8 @@ class Data:
     ids: bool = False
     source: str = ""
     cut: bool = False
+    turned: bool = False
+    formula: Any = None
 
     @property
     def sizes(self) -> tuple[Any, ...]:
