@@ -225,6 +225,44 @@ KINDS: dict[str, Callable[[Path], Path]] = {
             *(node("Relu", "Y" if not k else f"r{k}", f"r{k + 1}") for k in range(2000)), outputs="r2000"
         )
     ),
+    "activations of several operators without end": file(
+        lambda: whole(
+            *(
+                node(op, f"{'Y' if not k else f'r{k}'}{more}", f"r{k + 1}")
+                for k, (op, more) in enumerate(
+                    [("Mul", " k"), ("Tanh", ""), ("Mul", " k"), ("Identity", "")] * 300
+                )
+            ),
+            outputs="r1200",
+            weights={"k": np.float32(0.7)},
+        )
+    ),
+    "a function of a thousand operators": file(
+        lambda: whole(
+            *(node("Erf", "Y" if not k else f"r{k}", f"r{k + 1}") for k in range(1000)), outputs="r1000"
+        )
+    ),
+    "a number squared a thousand times": file(
+        lambda: whole(
+            *(node("Mul", " ".join(["Y" if not k else f"r{k}"] * 2), f"r{k + 1}") for k in range(1000)),
+            outputs="r1000",
+        )
+    ),
+    "steps counted for ever": file(
+        lambda: whole(
+            node("Range", "zero many one", "r"),
+            node("Less", "r n", "mask"),
+            node("Where", "mask Y nought", "out"),
+            outputs="out",
+            weights={
+                "zero": np.array(0),
+                "many": np.array(1 << 62),
+                "one": np.array(1),
+                "nought": np.float32(0),
+            },
+            inputs=[*X, value("n", ["N"], INT64)],
+        )
+    ),
     "a vector repeated for ever": file(lambda: repeated(1 << 50, 1, 1)),
     "a constant of terabytes": file(lambda: large_constant(1 << 40, 1 << 40)),
     "a shape of terabytes": file(

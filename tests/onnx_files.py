@@ -302,3 +302,12 @@ def stack(
     names = "Y Y_h Y_c" if op == "LSTM" else "Y Y_h"
     made = node(op, "x W R B", names, hidden_size=4, direction=direction, **attributes)
     return model([made, *nodes], {**W, **(weights or {})}, [value("x", ["T", "N", 3])], outputs)
+
+
+def split(what: str, axis: int) -> list[dict[str, Any]]:
+    """Both directions of an output, `fwd` and `bwd`."""
+    return [
+        node("Split", f"{what} halves", "a b", axis=axis),
+        node("Squeeze", "a axes", "fwd"),
+        node("Squeeze", "b axes", "bwd"),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -283,38 +284,115 @@ def test_an_empty_sequence_gives_its_initial_state(tmp_path: Path) -> None:
 
 
 HARD = ["hard_sigmoid", 0.25, 0.5]  # numbers that float32 has, for attributes are float32
-COME_BACK: dict[str, list[Any]] = {
-    "lstm": [fr.LSTM(4, peepholes=True, learn_state=True, return_sequences=True), fr.LSTM(3), fr.Dense(2)],
-    "coupled": [fr.LSTM(4, peepholes=True, coupled=True, clip=0.5, return_sequences=True)],
-    "gru": [fr.GRU(4, return_sequences=True, learn_state=True), fr.GRU(3, reset_after=False), fr.Dense(2)],
-    "rnn": [fr.RNN(4, ["scaled_tanh", 0.75, 0.5], return_sequences=True), fr.RNN(3, go_backwards=True)],
-    "reversed": [fr.Reversed(fr.LSTM(4, return_sequences=True)), fr.GRU(2, "softsign", HARD)],
-    "both": [fr.Bidirectional(fr.GRU(3, return_sequences=True), m) for m in ("concat", "sum", "mul", "ave")],
-    "back": [fr.Bidirectional(fr.LSTM(3, "relu", clip=1.0), "concat", fr.LSTM(3, "softsign", clip=1.0))],
-    "states": [fr.Embedding(V, 4), fr.Bidirectional(fr.LSTM(3, return_state=True, return_sequences=True))],
-    "one-hot": [fr.OneHot(V), fr.LSTM(3, return_sequences=True), fr.Dense(2, activation="softmax")],
-    "decoder": [fr.LSTM(3), fr.RepeatVector(4), fr.GRU(3, return_sequences=True), fr.Dense(2)],
-}
+CELLS, MERGES = (fr.LSTM, fr.GRU, fr.RNN), ("concat", "sum", "mul", "ave")
+SAME: list[Any] = []  # layers that come back as they are
+
+
+def there_and_back() -> dict[str, tuple[list[fr.Layer], list[Any]]]:
+    """name -> (layers, as what they come back); every layer that `to_onnx` writes, in all its forms."""
+    made: dict[str, tuple[list[fr.Layer], list[Any]]] = {}
+    for cell, every, states in itertools.product(CELLS, (False, True), (False, True)):
+        options, name = (
+            {"return_sequences": every, "return_state": states},
+            f"{cell.__name__} {every} {states}",
+        )
+        made[name] = [cell(4, **options)], SAME
+        made[f"{name} back"] = [cell(4, **options, go_backwards=True)], SAME
+        made[f"{name} reversed"] = [fr.Reversed(cell(4, **options))], SAME if every else [cell]
+        for merge in MERGES:
+            made[f"{name} {merge}"] = [fr.Bidirectional(cell(4, **options), merge)], SAME
+    for cell, merge in itertools.product(CELLS, MERGES):
+        every = cell(4, return_sequences=True)
+        made[f"{cell.__name__} {merge} dense"] = [fr.Bidirectional(every, merge), fr.Dense(2, "tanh")], SAME
+    for cell in CELLS:
+        every, back = (cell(4, return_sequences=True, go_backwards=b) for b in (False, True))
+        made[f"{cell.__name__} learn"] = [cell(4, learn_state=True, clip=0.5)], SAME
+        made[f"{cell.__name__} back, then more"] = [back, cell(3)], SAME
+        made[f"{cell.__name__} back, last"] = [back, fr.Dense(2), fr.LastStep()], SAME
+        made[f"{cell.__name__} last"] = [every, fr.Dense(3, "relu"), fr.LastStep(), fr.Dense(2)], SAME
+        made[f"{cell.__name__} reversed, last"] = [fr.Reversed(every), fr.LastStep()], SAME
+    for function in [*ALONE, "exponential"]:
+        layer = fr.Activation(function)
+        own = [] if function == "linear" else [fr.Activation]
+        made[f"of Dense {function}"] = [fr.GRU(3), fr.Dense(4, function)], SAME
+        made[f"alone {function}"] = [fr.GRU(3, return_sequences=True), layer], [fr.GRU, *own]
+        if function != "hard_tanh":  # which does nothing behind tanh
+            made[f"after another {function}"] = (
+                [fr.GRU(3), fr.Dense(4, "tanh"), layer, fr.Dense(2)], [fr.GRU, fr.Dense, *own, fr.Dense]
+            )  # fmt: skip
+    one_each = fr.Bidirectional(fr.LSTM(3, "relu", clip=1.0), "concat", fr.LSTM(3, "softsign", clip=1.0))
+    made |= {
+        "variants": ([fr.LSTM(4, peepholes=True, coupled=True, clip=0.5, return_sequences=True),
+                      fr.GRU(3, "softsign", HARD, reset_after=False, return_sequences=True),
+                      fr.RNN(3, ["scaled_tanh", 0.75, 0.5])], SAME),
+        "learnt": ([fr.LSTM(4, peepholes=True, learn_state=True, return_sequences=True), fr.LSTM(3)], SAME),
+        "each its own": ([one_each], SAME),
+        "dense alone": ([fr.Dense(3), fr.Dense(2, "relu")], SAME),
+        "time distributed": ([fr.TimeDistributed(fr.Dense(3)), fr.GRU(2)], [fr.Dense, fr.GRU]),
+        "only in training": ([fr.Dropout(0.2), fr.GRU(3), fr.GaussianNoise(0.1), fr.Dense(3)],
+                             [fr.GRU, fr.Dense]),
+        "decoder": ([fr.LSTM(3), fr.RepeatVector(4), fr.GRU(3, return_sequences=True), fr.Dense(2)], SAME),
+        "autoencoder": ([fr.GRU(3), fr.RepeatVector(), fr.GRU(3, return_sequences=True), fr.Dense(2)], SAME),
+        "repeated": ([fr.LSTM(3), fr.RepeatVector(3)], SAME),
+        "ids": ([fr.Embedding(V, 4), fr.LSTM(3, return_sequences=True), fr.Dense(V, "softmax")], SAME),
+        "ids without steps": ([fr.Embedding(V, 4), fr.Dense(3), fr.LastStep()], SAME),
+        "ids, both": ([fr.Embedding(V, 4), fr.Bidirectional(fr.LSTM(3, return_state=True))], SAME),
+        "ids, one-hot": ([fr.OneHot(V), fr.GRU(3, return_sequences=True)], SAME),
+        "vector": ([fr.Dense(3, "relu"), fr.Dense(2, "softmax")], SAME),
+        "vector repeated": ([fr.Dense(3), fr.RepeatVector(4), fr.GRU(2)], SAME),
+    }  # fmt: skip
+    return made
+
+
+THERE_AND_BACK = there_and_back()
+
+
+def there(name: str, dtype: str) -> fr.Sequential:
+    layers, of = copy.deepcopy(THERE_AND_BACK[name][0]), name.split()[0].strip(",")
+    shape = {"vector": (None, F), "ids": (None, None)}.get(of, (None, None, F))
+    return made(*layers, shape=shape, dtype=dtype)
+
+
+def forms(model: fr.Sequential) -> tuple[bool, ...]:
+    """Whether the graph has lengths."""
+    shape = model.layers[0].in_shape
+    return (False, True) if shape is not None and shape.sequence else (False,)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", COME_BACK)
-def test_from_onnx_gives_the_same_bits(name: str, dtype: str, tmp_path: Path) -> None:
-    layers = copy.deepcopy(COME_BACK[name])
-    ids = isinstance(layers[0], (fr.Embedding, fr.OneHot))
-    model = made(*layers, shape=(None, None) if ids else (None, None, F), dtype=dtype)
-    last = layers[-1]
-    for lengths in (False, True):
-        if lengths and isinstance(last, fr.Dense) and last.out_shape.sequence:
-            continue  # its mask is nothing that a layer does
+@pytest.mark.parametrize("name", THERE_AND_BACK)
+def test_there_and_back(name: str, dtype: str, tmp_path: Path) -> None:
+    """Layers, and to the bit weights and outputs, of whole and of padded sequences."""
+    model, kinds = there(name, dtype), THERE_AND_BACK[name][1]
+    if kinds is SAME:
+        kinds = [type(layer) for layer in model.layers]
+    for lengths in forms(model):
         again = from_onnx(export(model, tmp_path, lengths=lengths))
+        assert [type(layer) for layer in again.layers] == kinds
         for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
-        x = drawn(np.random.default_rng(0), model, 3, 6)
-        options = {"lengths": np.array([2, 6, 4])} if lengths else {}
-        wanted, found = (one.predict(x, **options) for one in (model, again))
+        x = drawn(np.random.default_rng(0), model, 4, 6)
+        options = {"lengths": np.array([2, 6, 0, 4])} if lengths else {}
+        both = (one.predict(x, **options) for one in (model, again))
+        wanted, found = (y if isinstance(y, tuple) else (y,) for y in both)
         for a, b in zip(wanted, found, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_an_empty_sequence_there_and_back(tmp_path: Path) -> None:
+    """Its last step is zero, which is not its final state where that is learnt."""
+    model = made(fr.LSTM(4, return_sequences=True, learn_state=True), fr.LastStep())
+    x, lengths = np.ones((2, 3, F), "f4"), np.array([0, 3])
+    again = from_onnx(export(model, tmp_path, lengths=True))
+    np.testing.assert_array_equal(again.predict(x, lengths=lengths), model.predict(x, lengths=lengths))
+    assert [type(layer) for layer in from_onnx(export(model, tmp_path)).layers] == [fr.LSTM]
+
+
+@pytest.mark.parametrize("name", THERE_AND_BACK)
+def test_every_layer_agrees_with_onnx_runtime(name: str, tmp_path: Path) -> None:
+    model = there(name, "float32")
+    for lengths in forms(model):
+        agrees(model, export(model, tmp_path, lengths=lengths), lengths=lengths)
 
 
 def test_float64_agrees_with_the_reference(tmp_path: Path) -> None:

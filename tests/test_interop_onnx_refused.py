@@ -15,6 +15,7 @@ from onnx_files import (
     node,
     numbers,
     rng,
+    split,
     stack,
     tensor,
     value,
@@ -34,9 +35,37 @@ WRB = {name: GRU[name] for name in "WRB"}
 TWICE = {**WRB, "W2": numbers(1, 1, 12, 4), "R2": numbers(2, 1, 12, 4)}
 
 
-def gru(*more: dict[str, Any], outputs: str = "out", weights: Any = None, **attributes: Any) -> bytes:
+def gru(
+    *more: dict[str, Any], outputs: str = "out", weights: Any = None, inputs: Any = None, **attributes: Any
+) -> bytes:
     made = node("GRU", "x W R B", "Y Y_h", "encoder", **{"hidden_size": 4, **attributes})
-    return model([made, *more], {**WRB, **(weights or {})}, X, outputs)
+    return model([made, *more], {**WRB, **(weights or {})}, inputs or X, outputs)
+
+
+def masked(lengths: str, past: float = 0) -> bytes:
+    """Steps past the ends set to a number; the recurrence has the lengths n."""
+    nodes = [
+        node("GRU", "x W R B n", "Y -", hidden_size=4),
+        node("Squeeze", "Y one", "s"),
+        node("MatMul", "s K", "k"),
+        node("Shape", "k", "t", start=0, end=1),
+        node("Squeeze", "t", "steps"),
+        node("Range", "zero steps unit", "r"),
+        node("Unsqueeze", "r one", "r1"),
+        node("Less", f"r1 {lengths}", "mask"),
+        node("Unsqueeze", "mask two", "m3"),
+        node("Where", "m3 k past", "out"),
+    ]
+    K = {"K": numbers(1, 4, 3), "one": ONE, "two": np.array([2]), "zero": np.array(0), "unit": np.array(1)}
+    inputs = [*X, *(value(name, ["N"], INT32) for name in sorted({"n", lengths}))]
+    return model(nodes, {**WRB, **K, "past": np.float32(past)}, inputs, "out")
+
+
+def test_a_mask_of_the_same_lengths_says_nothing_new() -> None:
+    made = from_onnx(masked("n"))
+    assert [type(layer).__name__ for layer in made.layers] == ["GRU", "Dense"]
+    y = made.predict(np.ones((2, 5, 3), "f4"), lengths=[5, 2])
+    assert (y[1, 2:] == 0).all() and (y[1, :2] == y[0, :2]).all()
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -70,7 +99,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "branch": (lambda: gru(node("Tanh", "Y_h", "a"), node("Relu", "Y_h", "b"), outputs="a b"), "no branches"),
     "addition of branches": (
-        lambda: gru(node("Tanh", "Y_h", "a"), node("Add", "a Y_h", "out")),
+        lambda: gru(node("Softmax", "Y_h", "a"), node("Add", "a Y_h", "out")),
         "no branches",
     ),
     "output of an earlier layer": (
@@ -165,8 +194,112 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "log softmax": (lambda: gru(node("LogSoftmax", "Y_h", "out")), "LogSoftmax is no operator"),
     "scale": (
-        lambda: gru(node("Mul", "Y_h b", "out"), weights={"b": np.float32(3)}),
-        "Mul of data and a constant",
+        lambda: gru(node("Mul", "Y_h b", "out"), weights={"b": numbers(1, 4)}),
+        "Mul of data and several numbers",
+    ),
+    "a function of its own": (
+        lambda: gru(node("Tanh", "Y_h", "a"), node("Mul", "a Y_h", "out", "last")),
+        "what Mul node 'last' and those before it make of each number is none of linear, relu",
+    ),
+    "approximated gelu": (
+        lambda: gru(node("Gelu", "Y_h", "out", approximate="tanh"), outputs="out"),
+        "is approximated",
+    ),
+    "integers": (
+        lambda: model(
+            [node("Sub", "n one", "m"), node("GRU", "x W R B m", "Y", hidden_size=4)],
+            {**WRB, "one": np.array(1, "i4")},
+            [*X, value("n", ["N"], INT32)],
+            "Y",
+        ),
+        "Sub node 0: computes with integers",
+    ),
+    "a jump": (
+        lambda: gru(
+            node("Greater", "Y_h k", "b"),
+            node("Where", "b Y_h zero", "out"),
+            weights={"k": np.float32(0.1), "zero": np.float32(0)},
+        ),
+        "Greater is no operator",
+    ),
+    "two versions of the data": (
+        lambda: gru(
+            node("MatMul", "Y_h K", "a"),
+            node("Softmax", "a", "b"),
+            node("Mul", "a b", "out"),
+            weights={"K": numbers(1, 4, 3)},
+        ),
+        "computes with two parts of the data",
+    ),
+    "a mask of others": (lambda: masked("m"), "all recurrences of a model read the same"),
+    "a mask that is no zero": (lambda: masked("n", 1), "to something else than zero"),
+    "padding turned round": (
+        lambda: model(
+            [node("GRU", "x W R B n", "Y", direction="reverse"), node("Slice", "Y a b c a", "out")],
+            {**WRB, "a": LAST[None], "b": np.array([-(1 << 40)]), "c": np.array([0])},
+            [*X, value("n", ["N"], INT32)],
+            "out",
+        ),
+        "turns padded sequences round with their padding",
+    ),
+    "one direction alone": (
+        lambda: stack(node("Gather", "Y_h last", "h", axis=0), outputs="h", weights={"last": LAST}),
+        "the output 'h' is one direction of two",
+    ),
+    "two by the sum": (
+        lambda: stack(
+            *split("Y_h", 0),
+            node("Add", "fwd bwd", "s"),
+            node("Div", "two s", "out"),
+            outputs="out",
+            weights={"halves": np.array([1, 1]), "axes": np.array([0]), "two": np.float32(2)},
+        ),
+        "what Div node 5 and those before it make",
+    ),
+    "x again": (
+        lambda: model(
+            [
+                node("GRU", "x W R B", "Y", hidden_size=4),
+                node("GRU", "x W2 R2", "Z", hidden_size=4),
+                node("Concat", "Y Z", "out", axis=-1),
+            ],
+            {**WRB, "W2": numbers(1, 1, 12, 3), "R2": TWICE["R2"]},
+            X,
+            "out",
+        ),
+        "reads the input 'x' a second time",
+    ),
+    "lengths of others": (
+        lambda: model(
+            [
+                node("GRU", "x W R B n", "Y", hidden_size=4),
+                node("ReverseSequence", "Y m", "r"),
+                node("Squeeze", "r one", "s"),
+                node("Tanh", "s", "out"),
+            ],
+            {**WRB, "one": ONE},
+            [*X, value("n", ["N"], INT32), value("m", ["N"], INT32)],
+            "out",
+        ),
+        "all recurrences of a model read the same",
+    ),
+    "turned round": (
+        lambda: gru(
+            node("Slice", "Y a b c d", "r"),
+            node("Tanh", "r", "out"),
+            weights={"a": LAST[None], "b": np.array([-(1 << 40)]), "c": np.array([0]), "d": LAST[None]},
+        ),
+        "reads time turned round",
+    ),
+    "counting elsewhere": (
+        lambda: gru(
+            node("Range", "two five one", "r"),
+            node("Less", "r n", "mask"),
+            node("Where", "mask Y zero", "out"),
+            weights={"two": np.array(2), "five": np.array(5), "one": np.array(1), "zero": np.float32(0)},
+            inputs=[*X, value("n", ["N"], INT32)],
+        ),
+        "must count from 0 to the size of an axis",
     ),
     "dropout that drops": (
         lambda: gru(node("Dropout", "Y_h r t", "out"), weights={"r": np.float32(0.5), "t": np.array(True)}),
