@@ -1,237 +1,101 @@
 /* Checks one level of the step engine against plain loops, without Python: `engine_check LEVEL`.
  *
  * Linked with every .cpp of fastrnn/kernels/simd, for this machine or for another one in an emulator.
- * Arrays have just the size that the engine may touch, for address checkers; results start as NaN, so that what
- * was not written, or should not have been, shows.
  */
-#include "engine.h"
+#include "check.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <limits>
-#include <random>
-#include <vector>
+#include "formulas.hpp"
+
+#include "cells.hpp"
 
 namespace {
 
-std::mt19937 rng(1);
-long checks = 0, failures = 0;
-
-void expect(bool right, const char *what)
-{
-    checks++;
-    if (!right && failures++ < 20) fprintf(stderr, "wrong: %s (check %ld)\n", what, checks);
-}
-
-ptrdiff_t pick(ptrdiff_t low, ptrdiff_t high) { return std::uniform_int_distribution<ptrdiff_t>(low, high)(rng); }
-
-template <class T> std::vector<T> numbers(ptrdiff_t n)
-{
-    std::uniform_real_distribution<double> next(-1, 1);
-    std::vector<T> made(n);
-    for (T &x : made) x = (T)next(rng);
-    return made;
-}
-
-template <class T> std::vector<T> blank(ptrdiff_t n) { return std::vector<T>(n, std::numeric_limits<T>::quiet_NaN()); }
-
-template <class T> bool near(T got, double wanted)
-{
-    return std::fabs(got - wanted) <= (sizeof(T) == 4 ? 2e-5 : 1e-13) * std::max(1.0, std::fabs(wanted));
-}
-
-template <class T> bool same(const T *a, const T *b, ptrdiff_t n) { return n == 0 || !memcmp(a, b, n * sizeof(T)); }
-
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-
-double function(int activation, double x)
-{
-    switch (activation) {
-    case FASTRNN_RELU: return x > 0 ? x : 0;
-    case FASTRNN_TANH: return std::tanh(x);
-    case FASTRNN_SIGMOID: return sigmoid(x);
-    default: return x;
-    }
-}
-
-/* Panels of B [k, gates * units] as `_panels.pyx` makes them; every number of them is checked. */
-template <class T>
-std::vector<T> packed(const fastrnn_engine *e, ptrdiff_t k, ptrdiff_t units, ptrdiff_t gates, bool interleaved,
-                      const std::vector<T> &source, ptrdiff_t along_k, ptrdiff_t along_n)
-{
-    const ptrdiff_t W = e->lanes, blocks = (units + W - 1) / W, vectors = interleaved ? blocks * gates : blocks;
-    const ptrdiff_t group = interleaved ? gates : 4;
-    std::vector<T> out = blank<T>(vectors * W * k);
-    for (ptrdiff_t p = 0; p * group < vectors; p++) {
-        const ptrdiff_t count = std::min(group, vectors - p * group);
-        T *panel = out.data() + p * group * W * k;
-        for (ptrdiff_t c = 0; c < count; c++) {
-            const ptrdiff_t unit = (interleaved ? p : p * group + c) * W, own = std::min(W, units - unit);
-            const ptrdiff_t column = interleaved ? c * units + unit : unit;
-            const T *from = source.data() + column * along_n;
-            e->pack(k, own, from, along_k, along_n, count, panel + c * W);
-            for (ptrdiff_t i = 0; i < k; i++)
-                for (ptrdiff_t u = 0; u < W; u++) {
-                    T wanted = u < own ? from[i * along_k + u * along_n] : (T)0;
-                    expect(panel[(i * count + c) * W + u] == wanted, "pack");
-                }
-        }
-    }
-    return out;
-}
-
 template <class T> void check_product(const fastrnn_engine *e)
 {
-    const ptrdiff_t W = e->lanes, m = pick(0, 20), k = pick(0, 9) ? pick(0, 40) : pick(500, 1100), n = pick(1, 5 * W + 3);
-    const ptrdiff_t vectors = (n + W - 1) / W, panels = (vectors + 3) / 4;
-    const bool turned = pick(0, 1), lying = pick(0, 1);
-    const int activation = (int)pick(0, 3), start = (int)pick(0, 2);
-    std::vector<T> a = numbers<T>(m * k), b = numbers<T>(k * n), from = numbers<T>(start == 1 ? n : m * n);
-    for (T &x : b) x /= std::sqrt((T)std::max<ptrdiff_t>(k, 1));
-    const ptrdiff_t along_k = lying ? n : 1, along_n = lying ? 1 : k;
-    std::vector<T> B = packed(e, k, n, 1, false, b, along_k, along_n);
-    std::vector<T> out = blank<T>(m * n), other = out;
-    fastrnn_product q = {m, k, n, 4, vectors, 0, panels, a.data(), turned ? 1 : k, turned ? m : 1, B.data(),
-                         start ? from.data() : NULL, start == 1 ? 0 : n, out.data(), n, activation};
+    const ptrdiff_t W = e->lanes, m = pick(0, 20), k = pick(0, 9) ? pick(0, 40) : pick(500, 1100);
+    const ptrdiff_t n = pick(1, 5 * W + 3), vectors = (n + W - 1) / W, panels = (vectors + 3) / 4;
+    const bool turned = pick(0, 1), lying = pick(0, 1), backwards = m && k && pick(0, 1); /* last k first */
+    enum { NOTHING, BIAS, MATRIX, ITSELF };                                               /* what it starts from */
+    const int activation = (int)pick(0, 3), start = (int)pick(NOTHING, ITSELF);
+    const std::vector<T> a = numbers<T>(m * k), b = numbers<T>(k * n, 1 / std::sqrt((double)std::max<ptrdiff_t>(k, 1)));
+    const std::vector<T> from = numbers<T>(start == BIAS ? n : m * n);
+    const ptrdiff_t sign = backwards ? -1 : 1, along_k = sign * (lying ? n : 1), along_n = lying ? 1 : k;
+    const T *b0 = b.data() - (backwards ? (k - 1) * along_k : 0);
+    const std::vector<T> B = packed(e, k, n, 1, false, b0, along_k, along_n);
+    std::vector<T> out = start == ITSELF ? from : blank<T>(m * n), other = out;
+    fastrnn_product q = {};
+    q.m = m, q.k = k, q.n = n;
+    q.group = 4, q.vectors = vectors, q.first = 0, q.last = panels;
+    q.row = turned ? 1 : k, q.step = sign * (turned ? m : 1);
+    q.a = a.data() - (backwards ? (k - 1) * q.step : 0);
+    q.b = B.data();
+    q.start = start == NOTHING ? NULL : start == ITSELF ? out.data() : from.data(), q.start_row = start == BIAS ? 0 : n;
+    q.out = out.data(), q.out_row = n;
+    q.activation = activation;
     e->product(&q);
     for (ptrdiff_t r = 0; r < m; r++)
         for (ptrdiff_t j = 0; j < n; j++) {
-            double sum = start ? from[(start == 1 ? 0 : r * n) + j] : 0;
-            for (ptrdiff_t i = 0; i < k; i++) sum += (double)a[r * q.row + i * q.step] * b[i * along_k + j * along_n];
+            const T *ar = (const T *)q.a + r * q.row, *bj = b0 + j * along_n;
+            double sum = start == NOTHING ? 0 : from[(start == BIAS ? 0 : r * n) + j];
+            for (ptrdiff_t i = 0; i < k; i++) sum += (double)ar[i * q.step] * bj[i * along_k];
             expect(near(out[r * n + j], function(activation, sum)), "product");
         }
     for (ptrdiff_t r = 0; r < m; r++) /* a row alone, a panel at a time: the same bits */
         for (ptrdiff_t p = 0; p < panels; p++) {
             fastrnn_product one = q;
             one.m = 1, one.first = p, one.last = p + 1;
-            one.a = a.data() + r * q.row, one.out = other.data() + r * n;
-            if (start) one.start = from.data() + r * q.start_row;
+            one.a = (const T *)q.a + r * q.row, one.out = other.data() + r * n;
+            if (start) one.start = start == ITSELF ? one.out : from.data() + r * q.start_row;
             e->product(&one);
         }
-    expect(same(out.data(), other.data(), m * n), "product, a row alone");
+    expect(same(out, other), "product, a row alone");
 }
 
-template <class T> void check_step(const fastrnn_engine *e, int cell)
+template <class T> void check_slope(const fastrnn_engine *e)
 {
-    const ptrdiff_t W = e->lanes, gates = cell == FASTRNN_LSTM ? 4 : cell == FASTRNN_GRU ? 3 : 1;
-    const ptrdiff_t rows = pick(1, 15), H = pick(1, gates == 1 ? 9 * W : 3 * W), blocks = (H + W - 1) / W;
-    const ptrdiff_t group = gates == 1 ? 4 : gates, panels = gates == 1 ? (blocks + 3) / 4 : blocks;
-    const ptrdiff_t first = pick(0, panels - 1), last = pick(first + 1, panels), wide = gates == 1 ? 4 * W : W;
-    const bool lstm = cell == FASTRNN_LSTM, gru = cell == FASTRNN_GRU, keeps = gates > 1 && pick(0, 1);
-    std::vector<T> w = numbers<T>(gates * H * H), W_hh = packed(e, H, H, gates, gates > 1, w, 1, H);
-    const ptrdiff_t pre_row = (last - first) * group * W;
-    std::vector<T> pre = numbers<T>(rows * pre_row), bias = numbers<T>(blocks * W);
-    std::vector<T> read = numbers<T>(rows * H), before = numbers<T>(rows * H);
-    std::vector<T> h = blank<T>(rows * H), c = h, y = blank<T>(2 * rows * H), kept = blank<T>(rows * 4 * H);
-    std::vector<int64_t> index(2 * rows);
-    for (ptrdiff_t r = 0; r < 2 * rows; r++) index[r] = r;
-    std::shuffle(index.begin(), index.end(), rng);
-    fastrnn_step q = {rows, H, first, last, (int)pick(0, 1), read.data(), H, W_hh.data(), pre.data(), pre_row,
-                      bias.data(), before.data(), H, lstm ? c.data() : NULL, H, h.data(), H, y.data(), H, 2,
-                      pick(0, 1) ? index.data() : NULL, keeps ? kept.data() : NULL, 4 * H};
-    e->step[cell](&q);
-    std::vector<T> before_h = h;
-    for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t j = 0; j < H; j++) {
-            const T got = h[r * H + j], *k = &kept[r * 4 * H];
-            if (j < first * wide || j >= last * wide) {
-                expect(std::isnan(got) && std::isnan(c[r * H + j]) && std::isnan(k[j]), "step, other units");
-                continue;
-            }
-            double a[4];
-            for (ptrdiff_t g = 0; g < gates; g++) {
-                const ptrdiff_t p = j / wide, v = gates == 1 ? j / W % 4 : g;
-                a[g] = pre[r * pre_row + ((p - first) * group + v) * W + j % W];
-                if (gru && g == 2) a[3] = a[g], a[g] = bias[j];
-                for (ptrdiff_t i = 0; i < H; i++) a[g] += (double)w[(g * H + j) * H + i] * read[r * H + i];
-            }
-            double wanted, b = before[r * H + j], in[4];
-            if (lstm) {
-                in[0] = sigmoid(a[0]), in[1] = sigmoid(a[1]), in[2] = std::tanh(a[2]), in[3] = sigmoid(a[3]);
-                expect(near(c[r * H + j], in[1] * b + in[0] * in[2]), "step, c");
-                wanted = in[3] * std::tanh(in[1] * b + in[0] * in[2]);
-            } else if (gru) {
-                in[0] = a[2], in[1] = sigmoid(a[0]), in[2] = sigmoid(a[1]), in[3] = std::tanh(a[3] + in[1] * a[2]);
-                wanted = (1 - in[2]) * in[3] + in[2] * b;
-            } else wanted = cell == FASTRNN_RNN_RELU ? std::max(a[0], 0.0) : std::tanh(a[0]);
-            expect(near(got, wanted), "step, h");
-            for (int g = 0; g < 4; g++) expect(keeps ? near(k[g * H + j], in[g]) : std::isnan(k[g * H + j]), "step, kept");
-            expect(y[(q.y_index ? index[2 * r] : 2 * r) * H + j] == got, "step, y");
-        }
-    for (ptrdiff_t r = 0; r < rows; r++) { /* a row alone, a panel at a time: the same bits */
-        for (ptrdiff_t p = first; p < last; p++) {
-            fastrnn_step one = q;
-            one.rows = 1, one.first = p, one.last = p + 1, one.backwards = 0, one.y = one.kept = NULL;
-            one.read = &read[r * H], one.before = &before[r * H];
-            one.pre = &pre[r * pre_row + (p - first) * group * W];
-            one.h = &h[r * H], one.c = lstm ? &c[r * H] : NULL;
-            e->step[cell](&one);
-        }
-    }
-    expect(same(h.data(), before_h.data(), rows * H), "step, a row alone");
-}
-
-template <class T> void check_back(const fastrnn_engine *e, int cell)
-{
-    const bool lstm = cell == FASTRNN_LSTM, gru = cell == FASTRNN_GRU;
-    const ptrdiff_t W = e->lanes, rows = pick(1, 9), H = pick(1, 9 * W), blocks = (H + W - 1) / W, width = lstm || gru ? 4 * H : H;
-    const ptrdiff_t first = pick(0, blocks - 1) * W, last = std::min(H, first + pick(1, blocks) * W);
-    std::vector<T> dy = numbers<T>(2 * rows * H), dh = numbers<T>(rows * H), dc = numbers<T>(rows * H);
-    std::vector<T> before = numbers<T>(rows * H), after = numbers<T>(rows * H), kept = numbers<T>(rows * width);
-    for (T &x : kept) x = (x + 1) / 2;
-    const std::vector<T> dh0 = dh, dc0 = dc, kept0 = kept;
-    std::vector<int64_t> index(2 * rows);
-    for (ptrdiff_t r = 0; r < 2 * rows; r++) index[r] = 2 * rows - 1 - r;
-    const bool some = pick(0, 1);
-    fastrnn_back q = {rows, H, first, last, some ? dy.data() : NULL, H, 2, pick(0, 1) ? index.data() : NULL, dh.data(), H,
-                      lstm ? dc.data() : NULL, before.data(), H, after.data(), H, kept.data(), width};
-    e->back[cell](&q);
-    for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t j = 0; j < H; j++) {
-            const ptrdiff_t at = r * H + j;
-            const T *was = &kept0[r * width], *is = &kept[r * width];
-            double wanted[4] = {}, next_h = dh0[at], next_c = dc0[at];
-            for (ptrdiff_t g = 0; g * H < width; g++) wanted[g] = was[g * H + j];
-            if (j >= first && j < last) {
-                const double d = dh0[at] + (some ? dy[(q.dy_index ? index[2 * r] : 2 * r) * H + j] : 0), b = before[at];
-                if (lstm) {
-                    const double i = was[j], f = was[H + j], g = was[2 * H + j], o = was[3 * H + j];
-                    const double tanh_c = std::tanh((double)after[at]), s = dc0[at] + d * o * (1 - tanh_c * tanh_c);
-                    wanted[0] = s * g * i * (1 - i), wanted[1] = s * b * f * (1 - f);
-                    wanted[2] = s * i * (1 - g * g), wanted[3] = d * tanh_c * o * (1 - o), next_c = s * f;
-                } else if (gru) {
-                    const double qn = was[j], u = was[H + j], z = was[2 * H + j], m = was[3 * H + j];
-                    const double dp = d * (1 - z) * (1 - m * m);
-                    wanted[0] = dp * u, wanted[1] = dp * qn * u * (1 - u);
-                    wanted[2] = d * (b - m) * z * (1 - z), wanted[3] = dp, next_h = d * z;
-                } else {
-                    const double v = after[at];
-                    wanted[0] = cell == FASTRNN_RNN_RELU ? (v > 0 ? d : 0) : d * (1 - v * v);
-                }
-            }
-            for (ptrdiff_t g = 0; g * H < width; g++) expect(near(is[g * H + j], wanted[g]), "back, gates");
-            expect(near(dh[at], next_h) && near(dc[at], next_c), "back, states");
-        }
-}
-
-template <class T> void check_rows(const fastrnn_engine *e)
-{
-    const ptrdiff_t n = pick(0, 9 * e->lanes), rows = pick(0, 20), width = n + pick(0, 3);
+    const ptrdiff_t n = pick(0, 9 * e->lanes);
     const int activation = (int)pick(0, 3);
-    std::vector<T> y = numbers<T>(n), dy = numbers<T>(n), da = blank<T>(n), a = numbers<T>(rows * width), sum = blank<T>(n);
+    const std::vector<T> y = numbers<T>(n), dy = numbers<T>(n);
+    std::vector<T> da = blank<T>(n);
     e->slope(activation, n, y.data(), dy.data(), da.data());
+    for (ptrdiff_t j = 0; j < n; j++) expect(near(da[j], dy[j] * slope(activation, y[j])), "slope");
+}
+
+/* Sums over rows: at once, and in two parts, of which the second goes on in place from the first: the same bits. */
+template <class T> void check_sums(const fastrnn_engine *e)
+{
+    const ptrdiff_t n = pick(0, 9 * e->lanes), rows = pick(0, 20), part = rows ? pick(0, rows - 1) : 0;
+    Rows<T> a = Rows<T>(rows, n).filled(), b = Rows<T>(2 * rows, n).filled();
+    const bool starts = pick(0, 1), upwards = rows && pick(0, 1), indexed = pick(0, 1);
     const std::vector<T> before = numbers<T>(n);
-    const bool starts = pick(0, 1), backwards = rows && pick(0, 1); /* from the last row to the first */
-    e->sum_rows(rows, n, a.data() + (backwards ? (rows - 1) * width : 0), backwards ? -width : width,
-                starts ? before.data() : nullptr, sum.data());
+    const T *start = starts ? before.data() : NULL;
+    std::vector<int64_t> index(rows);
+    for (int64_t &i : index) i = pick(0, 2 * rows - 1); /* some rows more than once */
+    const int64_t *found = indexed ? index.data() : NULL;
+    std::vector<T> sum = blank<T>(n), sum_parts = sum, products = sum, product_parts = sum;
+
+    const ptrdiff_t row = upwards ? -a.row : a.row; /* from the last row to the first */
+    const T *first = upwards ? a[rows - 1] : a[0];
+    e->sum_rows(rows, n, first, row, start, sum.data());
+    e->sum_rows(part, n, first, row, start, sum_parts.data());
+    e->sum_rows(rows - part, n, first + part * row, row, sum_parts.data(), sum_parts.data());
+    expect(same(sum, sum_parts), "sum_rows, in parts");
+
+    e->sum_products(rows, n, a[0], a.row, b[0], b.row, found, start, products.data());
+    T *there = product_parts.data();
+    if (indexed) e->sum_products(rows - part, n, a[part], a.row, b[0], b.row, found + part, start, there);
+    else e->sum_products(rows - part, n, a[part], a.row, b[part], b.row, NULL, start, there);
+    e->sum_products(part, n, a[0], a.row, b[0], b.row, found, there, there);
+    expect(same(products, product_parts), "sum_products, in parts");
+
     for (ptrdiff_t j = 0; j < n; j++) {
-        const double v = y[j], slopes[] = {1, v > 0 ? 1.0 : 0.0, 1 - v * v, v * (1 - v)};
-        expect(near(da[j], dy[j] * slopes[activation]), "slope");
-        double wanted = starts ? before[j] : 0;
-        for (ptrdiff_t r = 0; r < rows; r++) wanted += a[r * width + j];
-        expect(near(sum[j], wanted), "sum_rows");
+        double of_rows = starts ? before[j] : 0, of_products = of_rows;
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            of_rows += a[r][j];
+            of_products += (double)a[r][j] * b[indexed ? index[r] : r][j];
+        }
+        expect(near(sum[j], of_rows), "sum_rows");
+        expect(near(products[j], of_products), "sum_products");
     }
 }
 
@@ -247,7 +111,8 @@ template <class T> double check_activation(const fastrnn_engine *e, int activati
         x.push_back((T)near_zero(rng));
         x.push_back((T)left(rng));
     }
-    const T far[] = {limits::infinity(), -limits::infinity(), limits::max(), -limits::max(), limits::quiet_NaN(), 0, -(T)0};
+    const T infinity = limits::infinity(), most = limits::max();
+    const T far[] = {infinity, -infinity, most, -most, limits::quiet_NaN(), 0, -(T)0};
     x.insert(x.end(), far, far + 7);
     std::vector<T> y = x;
     const unsigned long mode = fastrnn_flush_denormals();
@@ -287,11 +152,9 @@ template <class T> void check_level(const fastrnn_engine *e)
 {
     for (int round = 0; round < 60; round++) {
         check_product<T>(e);
-        for (int cell = 0; cell < FASTRNN_CELLS; cell++) {
-            check_step<T>(e, cell);
-            check_back<T>(e, cell);
-        }
-        check_rows<T>(e);
+        check_cells<T>(e);
+        check_slope<T>(e);
+        check_sums<T>(e);
     }
     check_denormals<T>();
     const double tanh_ulp = check_activation<T>(e, FASTRNN_TANH), sigmoid_ulp = check_activation<T>(e, FASTRNN_SIGMOID);
