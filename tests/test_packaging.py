@@ -69,7 +69,7 @@ def test_dependencies_are_the_four_that_were_promised() -> None:
     names = {re.split(r"[^\w-]", line)[0] for line in required if "extra ==" not in line}
     assert names == {"numpy", "threadpoolctl", "safetensors"}
     extras = set(metadata.metadata("fastrnn").get_all("Provides-Extra") or [])
-    promised = "demo plot progress sklearn onnx keras cuda12 cuda13 mpi bench test dev"
+    promised = "demo plot progress sklearn onnx keras cuda12 cuda13 mpi bench peers torch test dev"
     assert extras == set(promised.split())
 
 
