@@ -139,7 +139,11 @@ def inference(batch: Batch) -> dict[str, int]:
         for size in n.packed:
             book.borrow("packed weights", size)
         book.hold("activations", output)
-        unseen = isinstance(layer, Recurrent) and not layer.return_sequences
+        # Kernels leave out what nobody sees; array code does not.
+        unseen = (
+            isinstance(layer, Recurrent) and not layer.return_sequences
+            and layer.cell.name not in batch.kernels
+        )  # fmt: skip
         book.lend(n.forward_lent, n.forward + unseen * place.rows * _state_width(layer) * batch.word)
         book.free("activations", given)
         given = output

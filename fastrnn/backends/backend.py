@@ -41,18 +41,18 @@ class Backend:
     kernels: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
-        self, formula: Any, direction: str, *args: Any, threads: int | None = None, into: Any = None
+        self, formula: Any, direction: str, *args: Any, threads: int | None = None, **options: Any
     ) -> Any:
         """Run `formula.forward` or `formula.backward`: array code, or the kernel of the same name.
 
-        into : gradients of parameters so far, by name, which a kernel may go on from: what it returns are
-            then the same arrays.  Array code gives new ones
+        options : what kernels alone make use of.  `into`: gradients of parameters so far, by name, to go on
+            from: what comes back are then the same arrays.  `last`: nobody wants a recurrence's y but its
+            final states, so y may be None
         """
         kernel = self.kernels.get(formula.name)
         if kernel is None:
             with single_threaded_blas():
                 return getattr(formula, direction)(self.xp, *args)
-        options = {} if into is None else {"into": into}
         return getattr(kernel, direction)(*args, threads=get_num_threads(threads), **options)
 
     def asarray(self, array: Any) -> Any:

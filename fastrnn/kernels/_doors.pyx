@@ -154,8 +154,11 @@ cdef inline void set_or_zero(char* out, const void* values, Py_ssize_t size) noe
         memset(out, 0, size)
 
 
-def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint training, threads, count):
+def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint training, threads, count,
+          bint last_alone=False):
     """Arrays as they lie, without a layout: (y, state, what backward needs).  None where an argument is not that plain.
+
+    last_alone : y is None
 
     It checks what it needs and explains nothing: whoever gets None takes the long way, which does.  How many threads
     there are is asked, count(threads), only where more than one would help.
@@ -211,7 +214,7 @@ def plain(int cell, x, params, state, bint time_major, bint y_time_major, bint t
     p.forward_panels(False, team)
     lend(&c, p)
     shape[0], shape[1], shape[2] = (T if y_time_major else B), (B if y_time_major else T), P
-    y = cnp.PyArray_EMPTY(3, shape, kind, 0)
+    y = None if last_alone else cnp.PyArray_EMPTY(3, shape, kind, 0)
     shape[0], shape[1] = B, P
     last = cnp.PyArray_EMPTY(2, shape, kind, 0)
     shape[1] = H

@@ -22,19 +22,21 @@ class Kernel:
         self.cell = cell
 
     def forward(
-        self, params: Any, x: Any, s0: Any, training: bool, h_mask: Any = None, *, threads: int
-    ) -> Any:
-        """See `fastrnn.cells.cell.Cell`."""
+        self, params: Any, x: Any, s0: Any, training: bool, h_mask: Any = None, *, threads: int,
+        last: bool = False,
+    ) -> Any:  # fmt: skip
+        """See `fastrnn.cells.cell.Cell`.  With `last` y is None in inference: a fresh page costs a fault."""
         layout = x.layout
         if not training and h_mask is None and x.depth is None and layout.is_plain:
             # Fewer arrays are made that way: a third of the time of a call with few steps.
             rows = x.rows.reshape(layout.T, layout.B, x.rows.shape[1])
             state = s0 if len(s0) > 1 else s0[0]
-            found = _doors.plain(self.cell, rows, params, state, True, True, False, threads, _given)
+            found = _doors.plain(self.cell, rows, params, state, True, True, False, threads, _given, last)
             if found is not None:
                 y, sT, _ = found
-                return y.reshape(layout.N, y.shape[2]), sT if len(s0) > 1 else (sT,), None
-        return _passes.forward(self.cell, params, x, s0, training, h_mask, threads)
+                y = None if last else y.reshape(layout.N, y.shape[2])
+                return y, sT if len(s0) > 1 else (sT,), None
+        return _passes.forward(self.cell, params, x, s0, training, h_mask, threads, last)
 
     def backward(
         self, params: Any, cache: Any, dy: Any, dsT: Any, *, threads: int, into: Any = None

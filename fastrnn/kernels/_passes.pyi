@@ -1,7 +1,8 @@
 from typing import Any
 
 def forward(
-    cell: int, params: dict[str, Any], x: Any, s0: Any, training: bool, h_mask: Any, threads: int
+    cell: int, params: dict[str, Any], x: Any, s0: Any, training: bool, h_mask: Any, threads: int,
+    last: bool = False,
 ) -> tuple[Any, tuple[Any, ...], Any]: ...
 def backward(
     cell: int, params: dict[str, Any], cache: Any, dy: Any, dsT: Any, threads: int, into: Any = None

@@ -41,6 +41,7 @@ cdef class Forward:
 
     x_at, y_at : int64 [N], where the row of a step stands among the rows of x and of y; None: where it is
     out : array [., width] that gets y in columns from `column` on, or None for an array of its own
+    last : in inference without `out`, no y at all
     """
 
     cdef Call c
@@ -50,7 +51,7 @@ cdef class Forward:
     cdef bint training
 
     def __init__(self, int cell, params, x, s0, bint training, h_mask, int threads, x_at=None, y_at=None, out=None,
-                 Py_ssize_t column=0):
+                 Py_ssize_t column=0, bint last=False):
         layout = x.layout
         self.p = panels_of(cell, params)
         self.params, self.x, self.training = params, x, training
@@ -89,10 +90,10 @@ cdef class Forward:
                 self.kept = borrow((B, c.kept_row), dtype)
         if out is not None:
             self.y, c.y_row = out, out.shape[1]
-        elif not training:
+        elif not training and not last:
             self.y = np.empty((N, P), dtype)
         if out is not None or not training:
-            c.y = <char*>data(self.y) + column * c.word
+            c.y = NULL if self.y is None else <char*>data(self.y) + column * c.word
         c.h, c.c, c.kept = <char*>data(self.h), <char*>data(self.states), <char*>data(self.kept)
         measure(c)
         self.work = borrow((self.team * c.scratch_size,), np.uint8)
@@ -251,9 +252,12 @@ cdef void beside(Call* one, Call* two, bint backwards) noexcept:
             forward_pass(calls[k], 0)
 
 
-def forward(int cell, params, x, s0, training, h_mask, int threads):
-    """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit."""
-    cdef Forward f = Forward(cell, params, x, s0, training, h_mask, threads)
+def forward(int cell, params, x, s0, training, h_mask, int threads, bint last=False):
+    """See `fastrnn.cells.cell.Cell`; `threads` is the largest team to use and changes no bit.
+
+    last : y is None in inference
+    """
+    cdef Forward f = Forward(cell, params, x, s0, training, h_mask, threads, None, None, None, 0, last)
     run_forward(&f.c, f.team)
     return f.finish()
 

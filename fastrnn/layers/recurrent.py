@@ -162,7 +162,8 @@ class Recurrent(Layer):
         if self.go_backwards:
             x = x.reverse(xp)
         training = noise is not None and not noise.forgets
-        y, sT, content = self.backend.run(self.cell, "forward", self.params, x, s0, training, *masks)
+        given = self.params, x, s0, training, *masks
+        y, sT, content = self.backend.run(self.cell, "forward", *given, last=not self.return_sequences)
         out = Packed(y if self.return_sequences else sT[0], layout, self.return_sequences)
         return out, sT, (content, in_mask, layout) if training else None
 
