@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,23 @@ def _sparse(folder: Path) -> Path:
     return path
 
 
+def _unread(folder: Path) -> Path:
+    """A gigabyte of nothing, in a tensor that nothing reads."""
+    path, size = folder / "hostile.pt", 1 << 30
+    code = program(table({"running_mean": tensor("0", "FloatStorage", size // 4, (size // 4,), (1,))}))
+    listed = b""
+    with path.open("wb") as file:
+        for member, data, length in (("model/data.pkl", code, len(code)), ("model/data/0", b"", size)):
+            said = struct.pack("<3L2H", zlib.crc32(data), length, length, len(member), 0)
+            at = struct.pack("<3H2L", 0, 0, 0, 0, file.tell())
+            listed += b"PK\x01\x02" + struct.pack("<6H", 20, 20, 0, 0, 0, 0) + said + at + member.encode()
+            file.write(b"PK\x03\x04" + struct.pack("<5H", 20, 0, 0, 0, 0) + said + member.encode() + data)
+            file.seek(length - len(data), 1)
+        begin = file.tell()
+        file.write(listed + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 2, 2, len(listed), begin, 0))
+    return path
+
+
 _SYSTEM = name("posix", "system") + b"(" + text("touch pwned") + b"tR"
 _CENTRAL, _END = b"PK\x01\x02", b"PK\x05\x06"
 
@@ -176,6 +194,9 @@ KINDS: dict[str, Build] = {
     "a frame longer than the program": _program(b"\x95" + struct.pack("<Q", 1 << 60) + b"}", 4),
     "protocol 0": _bytes(lambda: archive({"model/data.pkl": b"(dp0\n."})),
     "a list, not a dict": _program(b"]"),
+    "two dicts of tensors with long names": _program(
+        table({end * 1_000_000: table({"w": tensor("0", "FloatStorage", 4, (4,), (1,))}) for end in "ab"})
+    ),
     "two dicts of tensors": _program(
         table({k: table({"weight": tensor("0", "FloatStorage", 4, (2, 2), (2, 1))}) for k in "ab"})
     ),
@@ -184,6 +205,9 @@ KINDS: dict[str, Build] = {
     "strides that overflow": _view((2, 2), ((1 << 63) - 1, (1 << 63) - 1)),
     "a number of 65 bits": _view((1 << 64, 1), (1, 1)),
     "one number 2^40 times": _view((1 << 40,), (0,)),
+    "no numbers times 2^62": _view((0, 1 << 62), (1, 1)),
+    "2^62 vectors of no numbers": _view((1 << 62, 0), (1, 1)),
+    "a gigabyte that nothing reads": _unread,
     "a negative axis": _view((-2, -2), (2, 1)),
     "a negative stride": _view((2, 2), (-2, 1), 2),
     "an offset behind the storage": _view((2, 2), (2, 1), 1),

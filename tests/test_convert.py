@@ -81,6 +81,8 @@ def test_an_example_of_other_weights_stops_the_conversion(
         ("nothing", "out.onnx", [], "nothing"),
         ("text", "out.onnx", [], "text is no model of fastrnn, PyTorch"),
         ("model.fastrnn", "out.pt", [], "the ending must be .safetensors for PyTorch, got .pt"),
+        ("model.fastrnn", "out.PT", [], "the ending must be .safetensors for PyTorch, got .PT"),
+        ("model.fastrnn", "out.hdf5", [], "the ending must be .weights.h5 for Keras, got .hdf5"),
         ("model.fastrnn", "out.keras", [], "the ending must be .weights.h5 for Keras, got .keras"),
         ("model.fastrnn", "out", ["--example", "x.npz"], "--example is for files of other frameworks"),
         ("auto", "out.onnx", [], "holds a Autoencoder; only a Sequential has other formats"),
@@ -107,6 +109,11 @@ def test_what_goes_wrong_is_one_line(
     said = capsys.readouterr()
     assert message in said.err and said.err.startswith("fastrnn: ") and said.err.count("\n") == 1
     assert said.out == "" and sorted(tmp_path.iterdir()) == before
+
+
+def test_endings_in_capitals(model: fr.Sequential, tmp_path: Path) -> None:
+    assert cli.main(["convert", str(tmp_path / "model.fastrnn"), str(tmp_path / "M.ONNX")]) == 0
+    assert files.kind_of(tmp_path / "M.ONNX") == files.ONNX
 
 
 @pytest.mark.parametrize("name", ["m.onnx", "m.safetensors"])

@@ -332,6 +332,13 @@ def test_a_forward_that_cannot_be_seen_is_refused(torch: Any) -> None:
         from_torch(Mean(), example=Example(np.ones((2, 5, 9), "float32"), None))
 
 
+def test_a_module_that_is_wrapped(torch: Any) -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+    found, wrapped = from_torch(module), from_torch(torch.nn.DataParallel(module))
+    x = np.ones((2, 3))
+    assert (found.predict(x) == wrapped.predict(x)).all()
+
+
 def test_modules_with_more_than_is_read(torch: Any) -> None:
     nn = torch.nn
     module = net(torch, None, nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2))
@@ -575,6 +582,28 @@ def test_the_order_of_a_safetensors_file(tmp_path: Path) -> None:
     assert (from_torch(path, fresh(named)).predict(x) == named.predict(x)).all()
     with pytest.raises(fr.ModelFormatError, match="fill in several ways the layers"):
         from_torch(path, [fr.Dense(3), fr.Dense(3), fr.Dense(2)])
+
+
+def test_a_reading_that_takes_no_ids_is_one_that_fails(tmp_path: Path) -> None:
+    """A tied Linear is not in a .safetensors file, and the vectors of the ids could be its weights."""
+    from safetensors.numpy import save_file
+
+    state = to_torch_state_dict(
+        filled(fr.Embedding(9, 3, name="emb"), fr.LSTM(3, name="rnn"), shape=(None, None))
+    )
+    save_file(state, tmp_path / "tied.safetensors")
+    ids = np.arange(8).reshape(2, 4)
+    with pytest.raises(fr.ModelFormatError, match=r"nothing of what was tried .* x must be float64"):
+        from_torch(tmp_path / "tied.safetensors", example=(ids, np.ones((2, 4, 9), "float32")))
+    with pytest.raises(fr.DtypeError, match="x must be float64"):
+        from_torch(to_torch_state_dict(filled(fr.LSTM(3))), example=(ids, np.ones((2, 3), "float32")))
+
+
+def test_long_names_make_no_long_message(tmp_path: Path) -> None:
+    path = hostile_torch.KINDS["two dicts of tensors with long names"](tmp_path)
+    with pytest.raises(fr.ModelFormatError, match="got several: ") as caught:
+        from_torch(path)
+    assert len(str(caught.value)) < 400
 
 
 def test_layers_that_are_given() -> None:

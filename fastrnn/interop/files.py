@@ -45,7 +45,7 @@ def kind_of(path: Any) -> str:
         if head[8:9] == b"{" and length <= size - 8:
             file.seek(8)
             return _kind_of_header(file.read(min(length, _PEEK)))
-    if head[:1] == b"\x08" or path.suffix == ".onnx":  # the field ir_version, which comes first
+    if head[:1] == b"\x08" or path.suffix.lower() == ".onnx":  # the field ir_version, which comes first
         return ONNX
     raise ModelFormatError(
         f"{path.name} is no model of fastrnn, PyTorch (.pt, .safetensors), Keras (.keras, .weights.h5) or "
@@ -79,19 +79,20 @@ def write(model: Any, path: Any) -> None:
         such layers
     """
     path = Path(path)
-    if path.suffix in (".pt", ".pth"):
+    name, ending = path.name.lower(), path.suffix.lower()
+    if ending in (".pt", ".pth"):
         advice = "torch.save(safetensors.torch.load_file(...)) makes a .pt of it."
         raise ValueError(sentence("write", "the ending", ".safetensors for PyTorch", path.suffix, advice))
-    if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5"):
+    if ending in (".keras", ".h5", ".hdf5") and not name.endswith(".weights.h5"):
         advice = "Build the model in Keras and call load_weights."
         raise ValueError(sentence("write", "the ending", ".weights.h5 for Keras", path.suffix, advice))
-    if path.suffix == ".onnx":
+    if ending == ".onnx":
         to_onnx(model, path)
-    elif path.suffix == ".safetensors":
+    elif ending == ".safetensors":
         from safetensors.numpy import save
 
         write_atomically(path, save(to_torch_state_dict(model)))
-    elif path.name.endswith(".weights.h5"):
+    elif name.endswith(".weights.h5"):
         write_keras_weights(model, path)
     else:
         model.save(path)

@@ -17,6 +17,7 @@ from typing import Any
 from ..tensors import ELEMENTS
 
 INSTRUCTIONS, STACK = 60_000, 20_000  # a checkpoint of 1,500 tensors has 55,000 instructions
+_EMPTY = 1 << 40  # of a tensor without numbers: its other axes, which NumPy multiplies all the same
 HOW = "Save weights alone: torch.save(model.state_dict(), path)."
 _STORAGES = {
     "DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
@@ -247,6 +248,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
         raise Refused(f"a tensor has {len(shape)} axes; no recurrent model has.")
     count, last = math.prod(shape), offset + sum((n - 1) * k for n, k in zip(shape, strides, strict=True))
     if not count:
+        if math.prod(n for n in shape if n) > _EMPTY:
+            raise Refused(f"a tensor {list(shape)} of no numbers is too large.")
         return Tensor(storage, 0, shape, strides)
     if last >= storage.size or count > storage.size:
         raise Refused(f"a tensor {list(shape)} does not fit into its storage of {storage.size} numbers.")

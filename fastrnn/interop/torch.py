@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import ModelFormatError, sentence
+from ..errors import DtypeError, ModelFormatError, ShapeError, sentence
 from ..layers import Bidirectional, Dense, Embedding, Input, Layer, Recurrent, Shape, TimeDistributed
 from ..model import Sequential
 from ..proof import Example
@@ -104,7 +104,7 @@ def _first_that_proves(
     owner: str, found: list[Reading], examples: list[Any], dtype: Any, tolerance: Any, backend: Any
 ) -> Sequential:
     """The first reading that has the outputs of an example."""
-    errors = []
+    errors: list[tuple[Reading, Exception]] = []
     for example in examples:
         for reading in found:
             parts = reading.make()
@@ -113,9 +113,9 @@ def _first_that_proves(
                 return assemble(
                     owner, "torch", parts, shape, dtype, example=example, tolerance=tolerance, backend=backend
                 )
-            except ModelFormatError as error:
+            except (ModelFormatError, DtypeError, ShapeError) as error:  # or a reading that takes no such x
                 errors.append((reading, error))
-    if len(errors) == 1:
+    if len(errors) == 1 or not any(isinstance(error, ModelFormatError) for _, error in errors):
         raise errors[0][1]
     tried = "; ".join(dict.fromkeys(f"{r.what}: {str(e).removeprefix(f'{owner}: ')}" for r, e in errors))
     raise ModelFormatError(

@@ -15,6 +15,7 @@ from ..errors import ModelFormatError
 from ..tensors import numbers, read_tensors
 from .archive import Archive
 from .pickled import HOW, Refused, Storage, Tensor, follow
+from .torch_names import check_names
 
 _HEADER = 1 << 21  # bytes of a safetensors header: 20,000 tensors
 _PROGRAM = 1 << 22  # bytes of a data.pkl
@@ -41,6 +42,8 @@ def read_file(owner: str, path: Any) -> tuple[dict[str, np.ndarray], bool]:
         )
     try:
         return read_tensors(path, _HEADER)[1], False
+    except MemoryError as error:
+        raise ModelFormatError(f"{owner}: its tensors are larger than the memory.") from error
     except ValueError as error:
         raise ModelFormatError(
             f"{owner}: it is no .pt file, and no whole safetensors file: {error}."
@@ -74,7 +77,9 @@ def read_pt(owner: str, path: Any) -> dict[str, np.ndarray]:
             found = follow(archive.read(programs[0], _PROGRAM), sizes, root)
         except Refused as error:
             raise ModelFormatError(f"{owner}: {error}") from error
-        return _arrays(owner, archive, _state_dict(owner, found), order == b"big")
+        state = _state_dict(owner, found)
+        check_names(owner, state)  # before their numbers take memory
+        return _arrays(owner, archive, state, order == b"big")
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -88,7 +93,7 @@ def _state_dict(owner: str, found: Any) -> dict[str, Tensor]:
     else:
         states = {k: v for k, v in found.items() if _is_state_dict(v)} if isinstance(found, dict) else {}
     if len(states) != 1:
-        got = f"several: {sorted(map(str, states))[:8]}" if states else "none"
+        got = f"several: {[str(key)[:80] for key in sorted(states, key=str)[:8]]}" if states else "none"
         raise ModelFormatError(f"{owner}: it must hold one dict of tensors, got {got}. {HOW}")
     (state,) = states.values()
     if not all(isinstance(name, str) for name in state):

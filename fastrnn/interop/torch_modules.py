@@ -20,7 +20,7 @@ Made = Callable[[], Layer]  # of a layer without weights: every reading of a mod
 
 _WEIGHTED = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Linear", "Embedding"}
 _CELLS = {"RNNCell", "LSTMCell", "GRUCell"}
-_CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
+_CONTAINERS = {"Sequential", "ModuleList", "ModuleDict", "DataParallel", "DistributedDataParallel"}
 _NOTHING = {"Identity", "Flatten"}  # Flatten of vectors; what else it does, the proof finds out
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "ReLU": lambda m: "relu",

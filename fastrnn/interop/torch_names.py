@@ -67,28 +67,39 @@ def read_blocks(owner: str, tensors: dict[str, np.ndarray]) -> dict[str, Block]:
     """
     if not tensors:
         raise ModelFormatError(f"{owner}: there are no tensors in it.")
-    groups: dict[str, dict[str, np.ndarray]] = {}
-    unread = []
-    for name, array in tensors.items():
-        match = _NAME.fullmatch(name)
-        if match is None or len(name) > _LETTERS:
-            unread.append(name)
-        else:
-            groups.setdefault(match[1] or "", {})[match[2]] = array
-    if unread:
-        read = "RNN, LSTM, GRU, their cells, Linear and Embedding"
-        raise ModelFormatError(f"{owner}: nothing uses the tensors {_some(unread)}. {read} are read.")
+    groups = check_names(owner, tensors)
     arrays = _floats(owner, tensors)
-    if len(groups) > _BLOCKS:
-        raise ModelFormatError(f"{owner}: it has {len(groups)} modules, at most {_BLOCKS} are read.")
     found = {}
     for prefix, group in groups.items():
-        full = {own: f"{prefix}.{own}" if prefix else own for own in group}
-        own = Tensors(owner, {full[name]: arrays[full[name]] for name in group})
+        full = [f"{prefix}.{own}" if prefix else own for own in group]
+        own = Tensors(owner, {name: arrays[name] for name in full})
         make = _plain if "weight" in group else _recurrent
         found[prefix] = make(owner, prefix, own, set(group))
         own.finish()
     return found
+
+
+def check_names(owner: str, names: Iterable[str]) -> dict[str, list[str]]:
+    """prefix -> the names of the module's own tensors, in the order of `names`.
+
+    Raises
+    ------
+    ModelFormatError : a name that no block has, or more blocks than are read
+    """
+    groups: dict[str, list[str]] = {}
+    unread = []
+    for name in names:
+        match = _NAME.fullmatch(name) if len(name) <= _LETTERS else None
+        if match is None:
+            unread.append(name)
+        else:
+            groups.setdefault(match[1] or "", []).append(match[2])
+    if unread:
+        read = "RNN, LSTM, GRU, their cells, Linear and Embedding"
+        raise ModelFormatError(f"{owner}: nothing uses the tensors {_some(unread)}. {read} are read.")
+    if len(groups) > _BLOCKS:
+        raise ModelFormatError(f"{owner}: it has {len(groups)} modules, at most {_BLOCKS} are read.")
+    return groups
 
 
 def _some(names: Iterable[str]) -> list[str]:
